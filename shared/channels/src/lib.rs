@@ -1,1 +1,11 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+//! The modules: one folder per channel, the list of them, and what they share.
+
+mod lenient_json;
+pub mod meta_signature;
+mod parse_error;
+pub mod registry;
+pub mod whatsapp_cloud;
+
+pub use lenient_json::MAX_ID_BYTES;
+pub use parse_error::ParseError;

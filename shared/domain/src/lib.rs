@@ -1,1 +1,12 @@
-//! Placeholder.
+//! The words Switchboard is written in: ids, channels, messages, statuses. Pure values; no I/O of any kind.
+
+pub mod channel_event;
+pub mod delivery_status;
+pub mod ids;
+
+pub use channel_event::{
+    ChannelEvent, Direction, EventBody, Media, MessageEdit, MessageReaction, MessageRevoke, NewMessage, PersonChanged, PersonRef,
+    StatusUpdate,
+};
+pub use delivery_status::DeliveryStatus;
+pub use ids::{ChannelInstanceId, ConversationId, CustomerId, JobId, MessageId, RawEventId, TenantId, WorkerId};

@@ -1,1 +1,15 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+pub mod channel_instances;
+pub mod connect;
+pub mod conversations;
+pub mod error;
+pub mod inbound;
+pub mod ledger;
+pub mod leader;
+pub mod maintenance;
+pub mod raw_events;
+
+pub use connect::{connect, migrate};
+pub use error::StoreError;
+pub use sqlx::{PgConnection, PgPool, Postgres, Transaction};

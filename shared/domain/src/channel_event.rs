@@ -1,0 +1,142 @@
+//! What a provider's webhook says, in one vocabulary for all channels. Channels produce these; the store writes them.
+
+use crate::DeliveryStatus;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+/// One thing that happened on a channel, taken from one webhook body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChannelEvent {
+    /// The provider's id of the tenant's end (WhatsApp Cloud: `phone_number_id`). `None`: the body names none
+    /// (for example an account update); such an event is kept in the raw body and writes nothing.
+    pub channel_external_id: Option<String>,
+    /// Counts the events of one body from 0, in the body's order. The same body always yields the same positions.
+    pub position: u32,
+    pub body: EventBody,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum EventBody {
+    /// A message to store: from the customer, from the business's own phone (an echo), or a notice of the system.
+    Message(Box<NewMessage>),
+    /// A receipt for a message of ours.
+    Status(StatusUpdate),
+    Edit(Box<MessageEdit>),
+    Revoke(MessageRevoke),
+    Reaction(MessageReaction),
+    /// A person's identity changed (WhatsApp: a new phone number). Comes beside the `Message` that tells of it.
+    PersonChanged(PersonChanged),
+    /// Kept in the raw event, not a message: template and account updates, calls, preferences, unknown fields.
+    Other { field: String },
+}
+
+/// `chat_messages.direction`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    Inbound,
+    Outbound,
+    System,
+}
+
+impl Direction {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+            Self::System => "system",
+        }
+    }
+}
+
+/// The customer's end, as the provider names it. At least one of `phone` and `user_id` is set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct PersonRef {
+    /// Digits only, without `+` (WhatsApp's `wa_id`).
+    pub phone: Option<String>,
+    /// The provider's own id of the person (WhatsApp's business-scoped user id, `US.…`).
+    pub user_id: Option<String>,
+    /// The name that the person shows.
+    pub name: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewMessage {
+    /// The provider's id, unique per channel instance.
+    pub external_id: String,
+    pub direction: Direction,
+    /// True for an echo: a person sent it from the business's own phone.
+    pub from_business_phone: bool,
+    pub person: PersonRef,
+    /// `text image video audio document sticker location contacts interactive button order system unsupported`, or
+    /// another word of the provider that we do not know.
+    pub message_type: String,
+    /// What to show: the text, the caption, the title of the button. `None` if there is nothing to read.
+    pub content: Option<String>,
+    pub media: Option<Media>,
+    /// The provider's id of the message that this one answers.
+    pub reply_to: Option<String>,
+    /// The provider's time (WhatsApp: whole seconds). `None` if absent or not a number.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// Everything specific to the type (location, contacts, order, interactive reply, referral, errors), else `null`.
+    pub meta: Value,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Media {
+    /// `image video audio document sticker`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The provider's id, with which the file can be fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusUpdate {
+    /// The provider's id of the message that it is about.
+    pub external_id: String,
+    pub status: DeliveryStatus,
+    pub at: Option<DateTime<Utc>>,
+    /// The provider's errors, as it sent them, when `status` is `Failed`.
+    pub errors: Option<Value>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct MessageEdit {
+    pub target_external_id: String,
+    pub message_type: String,
+    pub content: Option<String>,
+    pub media: Option<Media>,
+    /// The latest edit wins, whatever order they arrive in.
+    pub at: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct MessageRevoke {
+    pub target_external_id: String,
+    pub at: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct MessageReaction {
+    pub target_external_id: String,
+    /// Who reacted: the person's external id, or `business` for an echo. Each has at most one reaction.
+    pub by: String,
+    /// `None`: the reaction was taken back.
+    pub emoji: Option<String>,
+    pub at: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct PersonChanged {
+    pub old: PersonRef,
+    pub new: PersonRef,
+}

@@ -1,0 +1,59 @@
+//! Ids as newtypes, so that one cannot stand where another belongs.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A tenant: the integer key that leads every tenant-scoped table. `TenantId::NONE` owns what belongs to nobody yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TenantId(pub i32);
+
+impl TenantId {
+    /// The owner of jobs for raw events whose channel is not known (yet). No row of `tenants` has it.
+    pub const NONE: Self = Self(0);
+}
+
+impl std::fmt::Display for TenantId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+macro_rules! uuid_ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A new id. Version 7: ids made later sort later, which keeps indexes dense.
+            pub fn generate() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )+};
+}
+
+uuid_ids! {
+    /// One connection of a tenant to a provider (`channel_instances.id`).
+    ChannelInstanceId,
+    /// A person who writes to a tenant (`customers.id`).
+    CustomerId,
+    /// A thread with one customer on one channel (`chat_conversations.id`).
+    ConversationId,
+    /// One message (`chat_messages.id`).
+    MessageId,
+    /// One webhook body as it was received (`raw_webhook_events.id`).
+    RawEventId,
+    /// One unit of background work (`jobs.id`).
+    JobId,
+    /// One incarnation of a worker process (`job_workers.id`).
+    WorkerId,
+}

@@ -1,0 +1,32 @@
+//! Connections, and the migrations that every process may run.
+
+use crate::StoreError;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use std::{str::FromStr, time::Duration};
+
+/// Opens a pool on `url`. Connects lazily, so a process starts (and answers 503) while Postgres is away.
+///
+/// The planner is told what suits short statements on tables whose statistics lag behind: plans are made for the actual
+/// values, and an index is used wherever one fits (a plan made while a table was empty would be a sequential scan for ever).
+pub fn connect(url: &str, application_name: &str, max_connections: u32) -> Result<sqlx::PgPool, StoreError> {
+    let options = PgConnectOptions::from_str(url)?.application_name(application_name).options([
+        ("plan_cache_mode", "force_custom_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_bitmapscan", "off"),
+        ("jit", "off"),
+        ("statement_timeout", "60000"),
+        ("idle_in_transaction_session_timeout", "60000"),
+    ]);
+    Ok(PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(Duration::from_secs(5))
+        .idle_timeout(Duration::from_mins(10))
+        .test_before_acquire(false)
+        .connect_lazy_with(options))
+}
+
+/// Brings the schema up to date. Safe to call from several processes at once (an advisory lock lets one do it).
+pub async fn migrate(pool: &sqlx::PgPool) -> Result<(), StoreError> {
+    sqlx::migrate!("../../migrations").run(pool).await?;
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! New messages, and the conversations they move.
+
+use super::{CHANNEL_SOURCE, Located, OverrideSet, Written, WrittenMessage, effective_time, people::People, row_key};
+use crate::StoreError;
+use chrono::TimeDelta;
+use domain::{ConversationId, DeliveryStatus, Direction, EventBody, MessageId, NewMessage, TenantId};
+use sqlx::PgConnection;
+use std::collections::BTreeMap;
+
+/// The messages of a batch, each external id once (the first one), in the order of their keys.
+pub(super) struct NewMessages<'a> {
+    pub(super) rows: Vec<(&'a Located, &'a NewMessage, MessageId)>,
+}
+
+impl<'a> NewMessages<'a> {
+    pub(super) fn of(items: &'a [Located]) -> Self {
+        let mut rows = BTreeMap::new();
+        for item in items {
+            if let EventBody::Message(message) = &item.event.body {
+                // Ids are made in the order of arrival and sort by it; the map sorts by key.
+                rows.entry(row_key(item, &message.external_id)).or_insert_with(|| (item, &**message, MessageId::generate()));
+            }
+        }
+        Self { rows: rows.into_values().collect() }
+    }
+}
+
+fn status(message: &NewMessage) -> DeliveryStatus {
+    match message.direction {
+        Direction::Inbound | Direction::System => DeliveryStatus::Received,
+        Direction::Outbound => DeliveryStatus::Sent,
+    }
+}
+
+/// Inserts the messages that are new and moves their conversations, in one statement.
+pub(super) async fn insert(
+    conn: &mut PgConnection,
+    messages: &NewMessages<'_>,
+    people: &People,
+    override_ttl: TimeDelta,
+    written: &mut Written,
+) -> Result<(), StoreError> {
+    // A message without a conversation is one seen before, whose conversation is closed: nothing to write.
+    let rows: Vec<_> = messages
+        .rows
+        .iter()
+        .filter_map(|&(item, message, id)| Some((item, message, id, people.conversation_of(item.channel, &message.person)?)))
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let inserted = sqlx::query!(
+        r#"
+        WITH inserted AS (
+          INSERT INTO chat_messages AS m (tenant_id, id, conversation_id, channel_instance_id, external_id, direction, message_type, status,
+                                          human_override, channel_source, content, media, reply_to, meta, sent_at)
+          SELECT n.tenant_id, n.id, n.conversation_id, n.channel_instance_id, n.external_id, n.direction, n.message_type, n.status,
+                 n.by_person, $14, n.content, n.media, n.reply_to, n.meta, n.sent_at
+          FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bool[],
+                      $10::text[], $11::jsonb[], $12::text[], $13::jsonb[], $15::timestamptz[])
+               AS n(tenant_id, id, conversation_id, channel_instance_id, external_id, direction, message_type, status, by_person,
+                    content, media, reply_to, meta, sent_at)
+          ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE
+            SET conversation_id = excluded.conversation_id, direction = excluded.direction, message_type = excluded.message_type,
+                status = CASE WHEN excluded.direction = 'outbound' AND message_status_rank(m.status) > message_status_rank(excluded.status)
+                              THEN m.status ELSE excluded.status END,
+                human_override = excluded.human_override,
+                content = CASE WHEN m.edited_at IS NULL THEN excluded.content ELSE m.content END,
+                media = CASE WHEN m.edited_at IS NULL THEN excluded.media ELSE coalesce(m.media, excluded.media) END,
+                reply_to = excluded.reply_to, meta = excluded.meta, sent_at = excluded.sent_at
+            WHERE m.conversation_id IS NULL
+          RETURNING tenant_id, id, conversation_id, direction, human_override, sent_at, coalesce(content, '[' || message_type || ']') AS shown),
+        moved AS (
+          UPDATE chat_conversations c
+          SET status = CASE WHEN a.inbound > 0 THEN 'open' ELSE c.status END,
+              unread_count = c.unread_count + a.inbound,
+              last_message_preview = CASE WHEN c.last_message_at > a.last_at THEN c.last_message_preview ELSE a.preview END,
+              last_message_at = greatest(c.last_message_at, a.last_at),
+              human_override_until = CASE WHEN a.person_at + make_interval(secs => $16) > ledger_now() THEN greatest(c.human_override_until, a.person_at + make_interval(secs => $16))
+                                          ELSE c.human_override_until END,
+              human_epoch = c.human_epoch + a.by_person
+          FROM (SELECT tenant_id, conversation_id, max(sent_at) AS last_at, count(*) FILTER (WHERE direction = 'inbound')::int AS inbound,
+                       left((array_agg(shown ORDER BY sent_at DESC, id DESC))[1], 120) AS preview,
+                       max(sent_at) FILTER (WHERE human_override) AS person_at, count(*) FILTER (WHERE human_override)::int AS by_person
+                FROM inserted GROUP BY tenant_id, conversation_id ORDER BY tenant_id, conversation_id) a
+          WHERE c.tenant_id = a.tenant_id AND c.id = a.conversation_id AND c.status <> 'closed'
+          RETURNING c.tenant_id, c.id, CASE WHEN a.person_at + make_interval(secs => $16) > ledger_now() THEN c.human_override_until END AS override_until)
+        SELECT i.tenant_id AS "tenant_id!", i.id AS "id!", i.conversation_id AS "conversation_id!", i.direction = 'inbound' AS "inbound!",
+               v.id IS NOT NULL AS "live!", v.override_until
+        FROM inserted i LEFT JOIN moved v ON v.tenant_id = i.tenant_id AND v.id = i.conversation_id
+        "#,
+        &rows.iter().map(|r| r.0.channel.tenant_id.0).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.2.0).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.3.0).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.0.channel.id.0).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.1.external_id.clone()).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.1.direction.as_str().to_owned()).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.1.message_type.clone()).collect::<Vec<_>>(),
+        &rows.iter().map(|r| status(r.1).as_str().to_owned()).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.1.from_business_phone).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.1.content.clone()).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| r.1.media.as_ref().and_then(|m| serde_json::to_value(m).ok())).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| r.1.reply_to.clone()).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| (!r.1.meta.is_null()).then(|| r.1.meta.clone())).collect::<Vec<_>>() as _,
+        CHANNEL_SOURCE,
+        &rows.iter().map(|r| effective_time(r.1.sent_at, r.0.received_at)).collect::<Vec<_>>(),
+        override_ttl.as_seconds_f64(),
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut overridden = BTreeMap::new();
+    for row in inserted {
+        if !row.live {
+            return Err(StoreError::Stale("a conversation"));
+        }
+        if let Some(until) = row.override_until {
+            overridden.insert((row.tenant_id, row.conversation_id), until);
+        }
+        written.messages.push(WrittenMessage {
+            tenant_id: TenantId(row.tenant_id),
+            id: MessageId(row.id),
+            conversation_id: ConversationId(row.conversation_id),
+            inbound: row.inbound,
+        });
+    }
+    written.overrides.extend(overridden.into_iter().map(|((tenant, conversation), until)| OverrideSet {
+        tenant_id: TenantId(tenant),
+        conversation_id: ConversationId(conversation),
+        until,
+    }));
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! Writing what a batch of webhooks says, set-wise, in the caller's transaction.
+//!
+//! Identity and duplicates are decided by unique constraints, never by look-up-then-insert. Rows are written in the order of
+//! their keys, statement by statement in the same sequence, so that concurrent batches wait for each other and do not
+//! deadlock. Everything reported in [`Written`] comes from rows really inserted or changed.
+
+mod changes;
+mod merge;
+mod messages;
+mod people;
+mod people_cache;
+mod receipts;
+
+pub use people_cache::{KnownPerson, PeopleCache, PersonKey};
+
+use crate::{StoreError, channel_instances::ChannelRef};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{ChannelEvent, ConversationId, EventBody, MessageId, RawEventId, TenantId};
+use sqlx::PgConnection;
+
+/// One event of a raw webhook, with the channel it belongs to.
+#[derive(Clone, Debug)]
+pub struct Located {
+    pub channel: ChannelRef,
+    pub raw_event_id: RawEventId,
+    pub received_at: DateTime<Utc>,
+    pub event: ChannelEvent,
+}
+
+/// A message that is new, not one seen again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WrittenMessage {
+    pub tenant_id: TenantId,
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    pub inbound: bool,
+}
+
+/// A conversation that a person answered in from outside, and until when the bot stays away.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverrideSet {
+    pub tenant_id: TenantId,
+    pub conversation_id: ConversationId,
+    pub until: DateTime<Utc>,
+}
+
+/// What a batch changed.
+#[derive(Debug, Default)]
+pub struct Written {
+    pub messages: Vec<WrittenMessage>,
+    pub overrides: Vec<OverrideSet>,
+    /// Messages whose status moved forward.
+    pub statuses: usize,
+    /// Messages that were edited, revoked or reacted to.
+    pub changes: usize,
+    /// What to remember once the transaction has committed.
+    learned: Vec<(PersonKey, KnownPerson)>,
+}
+
+impl Written {
+    /// Remembers the people of a batch. Call it after the commit only.
+    pub fn remember(&mut self, cache: &PeopleCache) {
+        cache.remember(std::mem::take(&mut self.learned));
+    }
+}
+
+/// Writes `items`. `override_ttl`: how long a message from the business's own phone keeps the bot away.
+///
+/// Fails with [`StoreError::Stale`] if a cached conversation was closed or merged, or a race for a new person was lost: the
+/// caller rolls back, forgets (`PeopleCache::clear`) and runs it again.
+pub async fn write(conn: &mut PgConnection, cache: &PeopleCache, items: &[Located], override_ttl: TimeDelta) -> Result<Written, StoreError> {
+    let mut written = Written::default();
+    let new_messages = messages::NewMessages::of(items);
+    let people = people::resolve(conn, cache, items, &new_messages).await?;
+    messages::insert(conn, &new_messages, &people, override_ttl, &mut written).await?;
+    written.statuses = receipts::advance(conn, items).await?;
+    written.changes = changes::apply(conn, items).await?;
+    written.learned = people.into_learned();
+    Ok(written)
+}
+
+/// The time that orders a message: the provider's, unless it is impossible (missing, or more than a day ahead of arrival).
+fn effective_time(provider: Option<DateTime<Utc>>, received_at: DateTime<Utc>) -> DateTime<Utc> {
+    provider.filter(|at| *at <= received_at + TimeDelta::days(1)).unwrap_or(received_at)
+}
+
+/// A key under which a row is stored, in the order in which rows are locked.
+fn row_key<'a>(item: &Located, external_id: &'a str) -> (i32, uuid::Uuid, &'a str) {
+    (item.channel.tenant_id.0, item.channel.id.0, external_id)
+}
+
+/// What `channel_source` says for messages of this channel.
+const CHANNEL_SOURCE: &str = "whatsapp";
+
+/// Narrows a batch to the events of one kind.
+fn of_kind<'a, T>(items: &'a [Located], pick: impl Fn(&'a EventBody) -> Option<&'a T>) -> Vec<(&'a Located, &'a T)> {
+    items.iter().filter_map(|item| pick(&item.event.body).map(|body| (item, body))).collect()
+}

@@ -1,0 +1,349 @@
+//! Who a message is from (or to): the customer and the conversation, found, made or merged.
+
+use super::{Located, PeopleCache, messages::NewMessages, merge, people_cache::{KnownPerson, PersonKey}};
+use crate::{StoreError, channel_instances::ChannelRef};
+use domain::{ConversationId, CustomerId, EventBody, PersonRef};
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use uuid::Uuid;
+
+/// The people of a batch.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    known: HashMap<PersonKey, KnownPerson>,
+    learned: Vec<(PersonKey, KnownPerson)>,
+}
+
+impl People {
+    pub(super) fn conversation_of(&self, channel: ChannelRef, person: &PersonRef) -> Option<ConversationId> {
+        self.known.get(&PersonKey::of(channel, person)).map(|known| known.conversation_id)
+    }
+
+    pub(super) fn into_learned(self) -> Vec<(PersonKey, KnownPerson)> {
+        self.learned
+    }
+}
+
+/// Which customer each of a channel's external ids, and each phone number of a tenant, belongs to.
+#[derive(Default)]
+struct Directory {
+    identities: BTreeMap<(ChannelKey, String), CustomerId>,
+    phones: BTreeMap<(i32, String), CustomerId>,
+    /// Identities and customers to write, in the order of their keys.
+    new_identities: BTreeSet<(ChannelKey, String)>,
+    new_customers: BTreeMap<CustomerId, (i32, Option<String>, Option<String>)>,
+    /// (tenant, the one that stays, the one that goes)
+    merges: Vec<(i32, CustomerId, CustomerId)>,
+}
+
+type ChannelKey = (i32, Uuid);
+
+fn channel_key(channel: ChannelRef) -> ChannelKey {
+    (channel.tenant_id.0, channel.id.0)
+}
+
+/// E.164, as contracts show it. Longer than a phone number can be (15 digits): not a phone number.
+fn phone_number(digits: &str) -> Option<String> {
+    (digits.len() <= 15).then(|| format!("+{digits}"))
+}
+
+fn external_ids(key: &PersonKey) -> impl Iterator<Item = &String> {
+    key.phone.iter().chain(&key.user_id)
+}
+
+/// Resolves everybody whom `messages` (and changes of identity in `items`) name.
+pub(super) async fn resolve(
+    conn: &mut PgConnection,
+    cache: &PeopleCache,
+    items: &[Located],
+    messages: &NewMessages<'_>,
+) -> Result<People, StoreError> {
+    let mut people = People::default();
+    let mut unknown: BTreeMap<(ChannelKey, Option<String>, Option<String>), (PersonKey, Option<String>)> = BTreeMap::new();
+    for (item, message, _) in &messages.rows {
+        let key = PersonKey::of(item.channel, &message.person);
+        // The name that an echo carries is the customer's too.
+        let name = message.person.name.clone();
+        match people.known.get(&key).cloned().or_else(|| cache.get(&key)) {
+            Some(known) if name.is_none() || known.name == name => {
+                people.known.insert(key, known);
+            }
+            _ => {
+                let entry = unknown.entry((channel_key(item.channel), key.phone.clone(), key.user_id.clone())).or_insert((key, None));
+                entry.1 = name.or_else(|| entry.1.take());
+            }
+        }
+    }
+    let changes: Vec<(PersonKey, PersonKey)> = items
+        .iter()
+        .filter_map(|item| match &item.event.body {
+            EventBody::PersonChanged(c) => Some((PersonKey::of(item.channel, &c.old), PersonKey::of(item.channel, &c.new))),
+            _ => None,
+        })
+        .collect();
+    if unknown.is_empty() && changes.is_empty() {
+        return Ok(people);
+    }
+    let unknown: Vec<(PersonKey, Option<String>)> = unknown.into_values().collect();
+    let mut directory = read(conn, unknown.iter().map(|(key, _)| key).chain(changes.iter().flat_map(|(old, new)| [old, new]))).await?;
+    for (key, name) in &unknown {
+        directory.place(&[key], name.as_ref());
+    }
+    for (old, new) in &changes {
+        directory.place(&[old, new], None);
+    }
+    directory.write(conn).await?;
+    for (tenant, keep, drop) in &directory.merges {
+        merge::customers(conn, *tenant, *keep, *drop).await?;
+    }
+    for (old, new) in &changes {
+        if let (Some(customer), Some(phone)) = (directory.customer_of(old), new.phone.as_deref().and_then(phone_number)) {
+            set_phone(conn, old.channel.tenant_id.0, customer, &phone).await?;
+        }
+    }
+    set_names(conn, &directory, &unknown).await?;
+    let customers: Vec<(PersonKey, Option<String>, CustomerId)> =
+        unknown.into_iter().filter_map(|(key, name)| directory.customer_of(&key).map(|customer| (key, name, customer))).collect();
+    let conversations = conversations(conn, messages, &customers).await?;
+    for (key, name, customer_id) in customers {
+        if let Some(&conversation_id) = conversations.get(&(channel_key(key.channel), customer_id)) {
+            let known = KnownPerson { customer_id, conversation_id, name };
+            people.learned.push((key.clone(), known.clone()));
+            people.known.insert(key, known);
+        }
+    }
+    Ok(people)
+}
+
+impl Directory {
+    fn customer_of(&self, key: &PersonKey) -> Option<CustomerId> {
+        external_ids(key).find_map(|id| self.identities.get(&(channel_key(key.channel), id.clone())).copied())
+    }
+
+    /// Finds the one customer that all of `keys` (names of one person) belong to: made if there is none, merged if several.
+    fn place(&mut self, keys: &[&PersonKey], name: Option<&String>) {
+        let mut owners: BTreeSet<CustomerId> = keys.iter().filter_map(|key| self.customer_of_phone(key)).collect();
+        for key in keys {
+            owners.extend(external_ids(key).filter_map(|id| self.identities.get(&(channel_key(key.channel), id.clone())).copied()));
+        }
+        // Ids sort by age: the oldest stays.
+        let Some(tenant) = keys.first().map(|key| key.channel.tenant_id.0) else { return };
+        let keep = owners.first().copied().unwrap_or_else(|| {
+            let id = CustomerId::generate();
+            let phone = keys.iter().find_map(|key| key.phone.as_deref().and_then(phone_number));
+            self.new_customers.insert(id, (tenant, phone, name.cloned()));
+            id
+        });
+        for drop in owners.into_iter().skip(1) {
+            self.merges.push((tenant, keep, drop));
+            self.identities.values_mut().chain(self.phones.values_mut()).filter(|owner| **owner == drop).for_each(|owner| *owner = keep);
+        }
+        for key in keys {
+            for id in external_ids(key) {
+                let identity = (channel_key(key.channel), id.clone());
+                if self.identities.insert(identity.clone(), keep).is_none() {
+                    self.new_identities.insert(identity);
+                }
+            }
+            if let Some(phone) = key.phone.as_deref().and_then(phone_number) {
+                self.phones.entry((tenant, phone)).or_insert(keep);
+            }
+        }
+    }
+
+    fn customer_of_phone(&self, key: &PersonKey) -> Option<CustomerId> {
+        let phone = key.phone.as_deref().and_then(phone_number)?;
+        self.phones.get(&(key.channel.tenant_id.0, phone)).copied()
+    }
+
+    /// Writes what is new. Losing a race for a new person against another batch is `Stale`: run it again.
+    async fn write(&self, conn: &mut PgConnection) -> Result<(), StoreError> {
+        if !self.new_identities.is_empty() {
+            let owners: Vec<Uuid> = self.new_identities.iter().filter_map(|id| self.identities.get(id)).map(|c| c.0).collect();
+            let made = sqlx::query!(
+                "INSERT INTO customer_identities (tenant_id, channel_instance_id, external_id, customer_id)
+                 SELECT * FROM unnest($1::int4[], $2::uuid[], $3::text[], $4::uuid[])
+                 ON CONFLICT (tenant_id, channel_instance_id, external_id) DO NOTHING",
+                &self.new_identities.iter().map(|id| id.0.0).collect::<Vec<_>>(),
+                &self.new_identities.iter().map(|id| id.0.1).collect::<Vec<_>>(),
+                &self.new_identities.iter().map(|id| id.1.clone()).collect::<Vec<_>>(),
+                &owners
+            )
+            .execute(&mut *conn)
+            .await?;
+            if made.rows_affected() < self.new_identities.len() as u64 {
+                return Err(StoreError::Stale("an identity"));
+            }
+        }
+        if self.new_customers.is_empty() {
+            return Ok(());
+        }
+        // By phone number, not by id: that is the key that two batches can meet on.
+        let mut rows: Vec<_> = self.new_customers.iter().collect();
+        rows.sort_by(|a, b| (a.1.0, &a.1.1, a.0).cmp(&(b.1.0, &b.1.1, b.0)));
+        let made = sqlx::query!(
+            "INSERT INTO customers (tenant_id, id, phone_number, name) SELECT * FROM unnest($1::int4[], $2::uuid[], $3::text[], $4::text[])
+             ON CONFLICT (tenant_id, phone_number) DO NOTHING",
+            &rows.iter().map(|r| r.1.0).collect::<Vec<_>>(),
+            &rows.iter().map(|r| r.0.0).collect::<Vec<_>>(),
+            &rows.iter().map(|r| r.1.1.clone()).collect::<Vec<_>>() as _,
+            &rows.iter().map(|r| r.1.2.clone()).collect::<Vec<_>>() as _,
+        )
+        .execute(conn)
+        .await?;
+        if made.rows_affected() < rows.len() as u64 { Err(StoreError::Stale("a customer")) } else { Ok(()) }
+    }
+}
+
+async fn read(conn: &mut PgConnection, keys: impl Iterator<Item = &PersonKey> + Clone) -> Result<Directory, StoreError> {
+    let mut directory = Directory::default();
+    let wanted: BTreeSet<(ChannelKey, &String)> = keys.clone().flat_map(|key| external_ids(key).map(|id| (channel_key(key.channel), id))).collect();
+    let identities = sqlx::query!(
+        r#"SELECT i.tenant_id, i.channel_instance_id, i.external_id, i.customer_id
+           FROM unnest($1::int4[], $2::uuid[], $3::text[]) w(tenant_id, channel_instance_id, external_id)
+           JOIN customer_identities i ON i.tenant_id = w.tenant_id AND i.channel_instance_id = w.channel_instance_id AND i.external_id = w.external_id"#,
+        &wanted.iter().map(|w| w.0.0).collect::<Vec<_>>(),
+        &wanted.iter().map(|w| w.0.1).collect::<Vec<_>>(),
+        &wanted.iter().map(|w| w.1.clone()).collect::<Vec<_>>()
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    directory.identities.extend(
+        identities.into_iter().map(|r| (((r.tenant_id, r.channel_instance_id), r.external_id), CustomerId(r.customer_id))),
+    );
+    let phones: BTreeSet<(i32, String)> =
+        keys.filter_map(|key| Some((key.channel.tenant_id.0, key.phone.as_deref().and_then(phone_number)?))).collect();
+    let owners = sqlx::query!(
+        r#"SELECT c.tenant_id, c.phone_number AS "phone_number!", c.id FROM unnest($1::int4[], $2::text[]) w(tenant_id, phone_number)
+           JOIN customers c ON c.tenant_id = w.tenant_id AND c.phone_number = w.phone_number"#,
+        &phones.iter().map(|p| p.0).collect::<Vec<_>>(),
+        &phones.iter().map(|p| p.1.clone()).collect::<Vec<_>>()
+    )
+    .fetch_all(conn)
+    .await?;
+    directory.phones.extend(owners.into_iter().map(|r| ((r.tenant_id, r.phone_number), CustomerId(r.id))));
+    Ok(directory)
+}
+
+/// The person told of a new number: the old one no longer is theirs.
+async fn set_phone(conn: &mut PgConnection, tenant: i32, customer: CustomerId, phone: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE customers SET phone_number = $3, updated_at = now() WHERE tenant_id = $1 AND id = $2 AND phone_number IS DISTINCT FROM $3",
+        tenant,
+        customer.0,
+        phone
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Fills in a phone number that became known, and the newest name.
+async fn set_names(conn: &mut PgConnection, directory: &Directory, people: &[(PersonKey, Option<String>)]) -> Result<(), StoreError> {
+    let mut rows: BTreeMap<(i32, CustomerId), (Option<String>, Option<String>)> = BTreeMap::new();
+    for (key, name) in people {
+        if let Some(customer) = directory.customer_of(key).filter(|c| !directory.new_customers.contains_key(c)) {
+            let row = rows.entry((key.channel.tenant_id.0, customer)).or_default();
+            row.0 = name.clone().or_else(|| row.0.take());
+            row.1 = key.phone.as_deref().and_then(phone_number).or_else(|| row.1.take());
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r#"
+        UPDATE customers c SET name = coalesce(n.name, c.name), phone_number = coalesce(c.phone_number, n.phone_number), updated_at = now()
+        FROM (SELECT * FROM unnest($1::int4[], $2::uuid[], $3::text[], $4::text[]) n(tenant_id, id, name, phone_number)
+              ORDER BY n.tenant_id, n.id) n
+        WHERE c.tenant_id = n.tenant_id AND c.id = n.id
+          AND (n.name IS DISTINCT FROM c.name AND n.name IS NOT NULL OR c.phone_number IS NULL AND n.phone_number IS NOT NULL)
+        "#,
+        &rows.keys().map(|k| k.0).collect::<Vec<_>>(),
+        &rows.keys().map(|k| k.1.0).collect::<Vec<_>>(),
+        &rows.values().map(|r| r.0.clone()).collect::<Vec<_>>() as _,
+        &rows.values().map(|r| r.1.clone()).collect::<Vec<_>>() as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The live conversation of each customer: found, or made if a message of the batch is really new. (A message seen before,
+/// whose conversation was closed since, must not open an empty one.)
+async fn conversations(
+    conn: &mut PgConnection,
+    messages: &NewMessages<'_>,
+    customers: &[(PersonKey, Option<String>, CustomerId)],
+) -> Result<HashMap<(ChannelKey, CustomerId), ConversationId>, StoreError> {
+    let owner: HashMap<&PersonKey, CustomerId> = customers.iter().map(|(key, _, customer)| (key, *customer)).collect();
+    let wanted: BTreeSet<(ChannelKey, CustomerId)> = customers.iter().map(|(key, _, customer)| (channel_key(key.channel), *customer)).collect();
+    let mut found = live(conn, &wanted).await?;
+    let missing: HashSet<_> = wanted.iter().filter(|w| !found.contains_key(*w)).copied().collect();
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    let candidates: Vec<_> = messages
+        .rows
+        .iter()
+        .filter_map(|(item, message, _)| {
+            let customer = owner.get(&PersonKey::of(item.channel, &message.person))?;
+            let place = (channel_key(item.channel), *customer);
+            missing.contains(&place).then_some((place, &message.external_id))
+        })
+        .collect();
+    let seen: HashSet<(Uuid, String)> = sqlx::query!(
+        r#"SELECT m.channel_instance_id, m.external_id AS "external_id!" FROM unnest($1::int4[], $2::uuid[], $3::text[]) w(tenant_id, channel_instance_id, external_id)
+           JOIN chat_messages m ON m.tenant_id = w.tenant_id AND m.channel_instance_id = w.channel_instance_id AND m.external_id = w.external_id
+           WHERE m.conversation_id IS NOT NULL"#,
+        &candidates.iter().map(|c| c.0.0.0).collect::<Vec<_>>(),
+        &candidates.iter().map(|c| c.0.0.1).collect::<Vec<_>>(),
+        &candidates.iter().map(|c| c.1.clone()).collect::<Vec<_>>()
+    )
+    .fetch_all(&mut *conn)
+    .await?
+    .into_iter()
+    .map(|r| (r.channel_instance_id, r.external_id))
+    .collect();
+    let to_open: BTreeSet<_> = candidates.into_iter().filter(|(place, id)| !seen.contains(&(place.0.1, (*id).clone()))).map(|(place, _)| place).collect();
+    sqlx::query!(
+        "INSERT INTO chat_conversations (tenant_id, id, channel_instance_id, customer_id, channel_source)
+         SELECT n.tenant_id, n.id, n.channel_instance_id, n.customer_id, $5
+         FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::uuid[]) n(tenant_id, id, channel_instance_id, customer_id)
+         ON CONFLICT (tenant_id, channel_instance_id, customer_id) WHERE status <> 'closed' DO NOTHING",
+        &to_open.iter().map(|o| o.0.0).collect::<Vec<_>>(),
+        &to_open.iter().map(|_| ConversationId::generate().0).collect::<Vec<_>>(),
+        &to_open.iter().map(|o| o.0.1).collect::<Vec<_>>(),
+        &to_open.iter().map(|o| o.1.0).collect::<Vec<_>>(),
+        super::CHANNEL_SOURCE,
+    )
+    .execute(&mut *conn)
+    .await?;
+    let opened = live(conn, &to_open).await?;
+    if opened.len() < to_open.len() {
+        return Err(StoreError::Stale("a conversation"));
+    }
+    found.extend(opened);
+    Ok(found)
+}
+
+async fn live(
+    conn: &mut PgConnection,
+    wanted: &BTreeSet<(ChannelKey, CustomerId)>,
+) -> Result<HashMap<(ChannelKey, CustomerId), ConversationId>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT c.tenant_id, c.channel_instance_id, c.customer_id, c.id
+           FROM unnest($1::int4[], $2::uuid[], $3::uuid[]) w(tenant_id, channel_instance_id, customer_id)
+           JOIN chat_conversations c ON c.tenant_id = w.tenant_id AND c.channel_instance_id = w.channel_instance_id
+             AND c.customer_id = w.customer_id AND c.status <> 'closed'"#,
+        &wanted.iter().map(|w| w.0.0).collect::<Vec<_>>(),
+        &wanted.iter().map(|w| w.0.1).collect::<Vec<_>>(),
+        &wanted.iter().map(|w| w.1.0).collect::<Vec<_>>()
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|r| (((r.tenant_id, r.channel_instance_id), CustomerId(r.customer_id)), ConversationId(r.id)))
+        .collect())
+}

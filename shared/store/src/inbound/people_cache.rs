@@ -1,0 +1,67 @@
+//! Who wrote before, and in which conversation, remembered by the process. It may be out of date: the statement that moves
+//! the conversation notices, and the batch is run again without it.
+
+use crate::channel_instances::ChannelRef;
+use domain::{ConversationId, CustomerId, PersonRef};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// How many people each of the two generations remembers: about 10 MB at most.
+const GENERATION: usize = 20_000;
+
+/// A person as a webhook names them on one channel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PersonKey {
+    pub channel: ChannelRef,
+    pub phone: Option<String>,
+    pub user_id: Option<String>,
+}
+
+impl PersonKey {
+    pub(super) fn of(channel: ChannelRef, person: &PersonRef) -> Self {
+        Self { channel, phone: person.phone.clone(), user_id: person.user_id.clone() }
+    }
+}
+
+/// What is known of a person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownPerson {
+    pub customer_id: CustomerId,
+    pub conversation_id: ConversationId,
+    pub name: Option<String>,
+}
+
+/// Two generations: what was used since the last turn survives it.
+#[derive(Debug, Default)]
+pub struct PeopleCache(Mutex<(HashMap<PersonKey, KnownPerson>, HashMap<PersonKey, KnownPerson>)>);
+
+impl PeopleCache {
+    fn generations(&self) -> MutexGuard<'_, (HashMap<PersonKey, KnownPerson>, HashMap<PersonKey, KnownPerson>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get(&self, key: &PersonKey) -> Option<KnownPerson> {
+        let mut both = self.generations();
+        if let Some(known) = both.0.get(key) {
+            return Some(known.clone());
+        }
+        let known = both.1.remove(key)?;
+        both.0.insert(key.clone(), known.clone());
+        Some(known)
+    }
+
+    pub(super) fn remember(&self, people: Vec<(PersonKey, KnownPerson)>) {
+        let mut both = self.generations();
+        if both.0.len() + people.len() > GENERATION {
+            both.1 = std::mem::take(&mut both.0);
+        }
+        both.0.extend(people);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        *self.generations() = <_>::default();
+    }
+}

@@ -1,0 +1,44 @@
+//! Delivery receipts. A receipt may come before its message: then it makes the row, and the message fills it in.
+
+use super::{CHANNEL_SOURCE, Located, effective_time, of_kind, row_key};
+use crate::StoreError;
+use domain::{EventBody, MessageId, StatusUpdate};
+use sqlx::PgConnection;
+use std::collections::BTreeMap;
+
+/// Moves statuses forward, never back. Returns how many rows changed.
+pub(super) async fn advance(conn: &mut PgConnection, items: &[Located]) -> Result<usize, StoreError> {
+    let mut furthest: BTreeMap<_, (&Located, &StatusUpdate)> = BTreeMap::new();
+    for (item, update) in of_kind(items, |body| if let EventBody::Status(update) = body { Some(update) } else { None }) {
+        let entry = furthest.entry(row_key(item, &update.external_id)).or_insert((item, update));
+        if entry.1.status < update.status {
+            *entry = (item, update);
+        }
+    }
+    if furthest.is_empty() {
+        return Ok(0);
+    }
+    let rows: Vec<_> = furthest.into_values().collect();
+    let changed = sqlx::query!(
+        r#"
+        INSERT INTO chat_messages AS m (tenant_id, id, channel_instance_id, external_id, direction, message_type, status, channel_source, sent_at, errors)
+        SELECT u.tenant_id, u.id, u.channel_instance_id, u.external_id, 'outbound', 'placeholder', u.status, $7, u.at, u.errors
+        FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $8::jsonb[])
+             AS u(tenant_id, id, channel_instance_id, external_id, status, at, errors)
+        ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE
+          SET status = excluded.status, errors = coalesce(excluded.errors, m.errors)
+          WHERE m.direction <> 'inbound' AND message_status_rank(excluded.status) > message_status_rank(m.status)
+        "#,
+        &rows.iter().map(|(item, _)| item.channel.tenant_id.0).collect::<Vec<_>>(),
+        &rows.iter().map(|_| MessageId::generate().0).collect::<Vec<_>>(),
+        &rows.iter().map(|(item, _)| item.channel.id.0).collect::<Vec<_>>(),
+        &rows.iter().map(|(_, update)| update.external_id.clone()).collect::<Vec<_>>(),
+        &rows.iter().map(|(_, update)| update.status.as_str().to_owned()).collect::<Vec<_>>(),
+        &rows.iter().map(|(item, update)| effective_time(update.at, item.received_at)).collect::<Vec<_>>(),
+        CHANNEL_SOURCE,
+        &rows.iter().map(|(_, update)| update.errors.clone()).collect::<Vec<_>>() as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(usize::try_from(changed.rows_affected()).unwrap_or(usize::MAX))
+}

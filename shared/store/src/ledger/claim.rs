@@ -1,0 +1,67 @@
+//! Taking jobs. A job that does not come back from `claim` belongs to somebody else, or is not due, or must wait its turn.
+
+use crate::StoreError;
+use chrono::{DateTime, Utc};
+use domain::{JobId, TenantId, WorkerId};
+use serde_json::Value;
+use sqlx::PgPool;
+
+/// A job that this process now runs.
+#[derive(Clone, Debug)]
+pub struct ClaimedJob {
+    pub id: JobId,
+    pub kind: String,
+    pub queue: String,
+    pub tenant_id: TenantId,
+    /// 1 on the first run.
+    pub attempt: i16,
+    /// How many processes died while they ran it.
+    pub crashes: i16,
+    pub max_attempts: i16,
+    pub ordered: bool,
+    pub trace: Option<String>,
+    pub args: Value,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Claims `ids` for `worker` in one statement by primary key, so neither backlog nor dead rows matter.
+///
+/// Not claimed: jobs that are running or gone, that wait for a time, whose queue is paused, and ordered jobs that have a
+/// live predecessor (one that merely is scheduled for later does not count). A worker that was declared dead claims nothing.
+pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec<ClaimedJob>, StoreError> {
+    let mut ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    ids.sort_unstable();
+    let rows = sqlx::query!(
+        r#"
+        UPDATE jobs j
+        SET state = 'running', attempt = attempt + 1, locked_by = $2, run_at = NULL, scheduled = false, started_at = ledger_now()
+        WHERE id = ANY($1) AND state = 'queued' AND (run_at IS NULL OR run_at <= ledger_now())
+          AND EXISTS (SELECT FROM job_workers w WHERE w.id = $2)
+          AND NOT EXISTS (SELECT FROM job_queues q WHERE q.queue = j.queue AND q.paused_at IS NOT NULL)
+          AND (ordering_key IS NULL OR NOT EXISTS (
+                SELECT FROM jobs p
+                WHERE p.kind = j.kind AND p.ordering_key = j.ordering_key AND p.ordering_seq < j.ordering_seq AND NOT p.scheduled))
+        RETURNING id, kind, queue, tenant_id, attempt, crashes, max_attempts, ordering_key IS NOT NULL AS "ordered!", trace, args, created_at
+        "#,
+        &ids,
+        worker.0
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|r| ClaimedJob {
+            id: JobId(r.id),
+            kind: r.kind,
+            queue: r.queue,
+            tenant_id: TenantId(r.tenant_id),
+            attempt: r.attempt,
+            crashes: r.crashes,
+            max_attempts: r.max_attempts,
+            ordered: r.ordered,
+            trace: r.trace,
+            args: r.args,
+            created_at: r.created_at,
+        })
+        .collect())
+}

@@ -1,0 +1,16 @@
+//! The job ledger: every statement on `jobs`, `jobs_done`, `jobs_dead` that the engine uses. All take sets of jobs, so
+//! the cost per job falls with the load. `jobs/README.md` has the state machine these statements implement.
+
+mod claim;
+mod enqueue;
+mod feed;
+mod rescue;
+mod settle;
+mod workers;
+
+pub use claim::{ClaimedJob, claim};
+pub use enqueue::{NewJob, enqueue};
+pub use feed::{FeedPosition, Lane, ReadyJob, SuspectJob, heads, lanes, last_position, promote_due, suspects};
+pub use rescue::{Rescued, rescue};
+pub use settle::{Burial, Delay, bury, cancel, complete, delay, release};
+pub use workers::{WorkerRow, cancel_requests, heartbeat, live_slots, paused_queues, register_worker, unregister_worker};

@@ -1,0 +1,170 @@
+//! Ending a run. Every statement is fenced by `locked_by`: a worker that was declared dead settles nothing. None names
+//! `state = 'running'`: with it the planner takes `jobs_running`, a walk over every dead entry of the worker.
+
+use crate::StoreError;
+use chrono::{DateTime, Utc};
+use domain::{JobId, WorkerId};
+use serde_json::Value;
+use sqlx::PgConnection;
+
+/// A run that ends with a later one: a retry, a snooze, or a job given back.
+#[derive(Clone, Debug)]
+pub struct Delay {
+    pub id: JobId,
+    /// `None`: ready again at once.
+    pub run_at: Option<DateTime<Utc>>,
+    /// True for a snooze, a defect of the surroundings, or a job given back: the attempt does not count.
+    pub free: bool,
+    /// True when the run may have brought down its neighbours in a batch: it counts like a crash, so it is isolated.
+    pub suspect: bool,
+    /// Appended to the job's errors; the oldest beyond twenty are dropped.
+    pub error: Option<Value>,
+}
+
+/// A run that ends in the dead letters.
+#[derive(Clone, Debug)]
+pub struct Burial {
+    pub id: JobId,
+    /// Kind and class of the error; groups dead letters.
+    pub fingerprint: String,
+    pub error: Value,
+}
+
+/// Moves finished jobs to `jobs_done`. Returns those that were still this worker's.
+///
+/// `ordered`: some of them have an ordering key, so their successors become ready.
+pub async fn complete(conn: &mut PgConnection, worker: WorkerId, ids: &[JobId], ordered: bool) -> Result<Vec<JobId>, StoreError> {
+    let mut ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    ids.sort_unstable();
+    let rows = if ordered {
+        sqlx::query_scalar!(
+            r#"
+            WITH settled AS (DELETE FROM jobs WHERE id = ANY($1) AND locked_by = $2 RETURNING *),
+            done AS (
+              INSERT INTO jobs_done (finished_on, id, kind, queue, tenant_id, state, attempt, crashes, trace, args, errors, created_at, started_at, finished_at)
+              SELECT (ledger_now() AT TIME ZONE 'utc')::date, id, kind, queue, tenant_id, 'done', attempt, crashes, trace, args,
+                     nullif(errors, '[]'), created_at, started_at, ledger_now() FROM settled),
+            next AS (
+              UPDATE jobs n SET position = nextval('job_positions')
+              FROM (SELECT DISTINCT ON (j.kind, j.ordering_key) j.id
+                    FROM settled s JOIN jobs j ON j.kind = s.kind AND j.ordering_key = s.ordering_key
+                    WHERE j.id <> ALL($1) AND NOT j.scheduled ORDER BY j.kind, j.ordering_key, j.ordering_seq) h
+              WHERE n.id = h.id AND n.state = 'queued' AND n.run_at IS NULL)
+            SELECT id AS "id!" FROM settled
+            "#,
+            &ids,
+            worker.0
+        )
+        .fetch_all(conn)
+        .await?
+    } else {
+        sqlx::query_scalar!(
+            r#"
+            WITH settled AS (DELETE FROM jobs WHERE id = ANY($1) AND locked_by = $2 RETURNING *),
+            done AS (
+              INSERT INTO jobs_done (finished_on, id, kind, queue, tenant_id, state, attempt, crashes, trace, args, errors, created_at, started_at, finished_at)
+              SELECT (ledger_now() AT TIME ZONE 'utc')::date, id, kind, queue, tenant_id, 'done', attempt, crashes, trace, args,
+                     nullif(errors, '[]'), created_at, started_at, ledger_now() FROM settled)
+            SELECT id AS "id!" FROM settled
+            "#,
+            &ids,
+            worker.0
+        )
+        .fetch_all(conn)
+        .await?
+    };
+    Ok(rows.into_iter().map(JobId).collect())
+}
+
+/// Puts jobs back into the queue, for `run_at` or for now. A job whose cancellation was asked for is not put back: see `cancel`.
+pub async fn delay(conn: &mut PgConnection, worker: WorkerId, delays: &[Delay]) -> Result<Vec<JobId>, StoreError> {
+    let rows = sqlx::query_scalar!(
+        r#"
+        UPDATE jobs j
+        SET state = 'queued', locked_by = NULL, run_at = d.run_at, position = nextval('job_positions'),
+            attempt = attempt - d.free::int::int2, crashes = crashes + d.suspect::int::int2,
+            errors = CASE WHEN d.error IS NULL THEN errors
+                          WHEN jsonb_array_length(errors) >= 20 THEN (errors - 0) || jsonb_build_array(d.error)
+                          ELSE errors || jsonb_build_array(d.error) END
+        FROM unnest($2::uuid[], $3::timestamptz[], $4::bool[], $5::bool[], $6::jsonb[]) d(id, run_at, free, suspect, error)
+        WHERE j.id = d.id AND j.locked_by = $1
+        RETURNING j.id
+        "#,
+        worker.0,
+        &delays.iter().map(|d| d.id.0).collect::<Vec<_>>(),
+        &delays.iter().map(|d| d.run_at).collect::<Vec<_>>() as _,
+        &delays.iter().map(|d| d.free).collect::<Vec<_>>(),
+        &delays.iter().map(|d| d.suspect).collect::<Vec<_>>(),
+        &delays.iter().map(|d| d.error.clone()).collect::<Vec<_>>() as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(JobId).collect())
+}
+
+/// Moves jobs to the dead letters, with this last error. Their successors (same ordering key) become ready.
+pub async fn bury(conn: &mut PgConnection, worker: WorkerId, burials: &[Burial]) -> Result<Vec<JobId>, StoreError> {
+    let rows = sqlx::query_scalar!(
+        r#"
+        WITH b AS (SELECT * FROM unnest($2::uuid[], $3::text[], $4::jsonb[]) b(id, fingerprint, error)),
+        settled AS (DELETE FROM jobs j USING b WHERE j.id = b.id AND j.locked_by = $1
+                    RETURNING j.*, b.fingerprint, b.error),
+        dead AS (
+          INSERT INTO jobs_dead (id, kind, queue, tenant_id, priority, ordering_key, weight, attempt, crashes, max_attempts,
+                                 idempotency_key, fingerprint, trace, args, errors, created_at, died_at)
+          SELECT id, kind, queue, tenant_id, priority, ordering_key, weight, attempt, crashes, max_attempts,
+                 idempotency_key, fingerprint, trace, args, errors || jsonb_build_array(error), created_at, ledger_now() FROM settled),
+        next AS (
+          UPDATE jobs n SET position = nextval('job_positions')
+          FROM (SELECT DISTINCT ON (j.kind, j.ordering_key) j.id
+                FROM settled s JOIN jobs j ON j.kind = s.kind AND j.ordering_key = s.ordering_key
+                WHERE j.id <> s.id AND NOT j.scheduled ORDER BY j.kind, j.ordering_key, j.ordering_seq) h
+          WHERE n.id = h.id AND n.state = 'queued' AND n.run_at IS NULL)
+        SELECT id AS "id!" FROM settled
+        "#,
+        worker.0,
+        &burials.iter().map(|b| b.id.0).collect::<Vec<_>>(),
+        &burials.iter().map(|b| b.fingerprint.clone()).collect::<Vec<_>>(),
+        &burials.iter().map(|b| b.error.clone()).collect::<Vec<_>>(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(JobId).collect())
+}
+
+/// Moves running jobs whose cancellation was asked for to `jobs_done` as `cancelled`. Their successors become ready.
+pub async fn cancel(conn: &mut PgConnection, worker: WorkerId, ids: &[JobId]) -> Result<Vec<JobId>, StoreError> {
+    let rows = sqlx::query_scalar!(
+        r#"
+        WITH settled AS (DELETE FROM jobs WHERE id = ANY($1) AND locked_by = $2 AND cancel_requested RETURNING *),
+        done AS (
+          INSERT INTO jobs_done (finished_on, id, kind, queue, tenant_id, state, attempt, crashes, trace, args, errors, created_at, started_at, finished_at)
+          SELECT (ledger_now() AT TIME ZONE 'utc')::date, id, kind, queue, tenant_id, 'cancelled', attempt, crashes, trace, args,
+                 nullif(errors, '[]'), created_at, started_at, ledger_now() FROM settled),
+        next AS (
+          UPDATE jobs n SET position = nextval('job_positions')
+          FROM (SELECT DISTINCT ON (j.kind, j.ordering_key) j.id
+                FROM settled s JOIN jobs j ON j.kind = s.kind AND j.ordering_key = s.ordering_key
+                WHERE j.id <> ALL($1) AND NOT j.scheduled ORDER BY j.kind, j.ordering_key, j.ordering_seq) h
+          WHERE n.id = h.id AND n.state = 'queued' AND n.run_at IS NULL)
+        SELECT id AS "id!" FROM settled
+        "#,
+        &ids.iter().map(|id| id.0).collect::<Vec<_>>(),
+        worker.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(JobId).collect())
+}
+
+/// Gives everything that `worker` still holds back to the queue, at no cost. For a process that stops.
+pub async fn release(conn: &mut PgConnection, worker: WorkerId) -> Result<u64, StoreError> {
+    let result = sqlx::query!(
+        "UPDATE jobs SET state = 'queued', locked_by = NULL, attempt = attempt - 1, position = nextval('job_positions')
+         WHERE state = 'running' AND locked_by = $1",
+        worker.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected())
+}

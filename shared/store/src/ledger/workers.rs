@@ -1,0 +1,66 @@
+//! Worker processes and what they must know: are they alive, what is paused, what shall be cancelled.
+
+use crate::StoreError;
+use domain::{JobId, WorkerId};
+use sqlx::PgPool;
+
+/// A worker process as it announces itself.
+#[derive(Clone, Debug)]
+pub struct WorkerRow {
+    pub id: WorkerId,
+    /// Host and process id, for people.
+    pub name: String,
+    pub queues: Vec<String>,
+    /// Jobs it runs at once, per queue.
+    pub concurrency: i32,
+}
+
+/// Announces a worker. Until then it can claim nothing.
+pub async fn register_worker(pool: &PgPool, worker: &WorkerRow) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO job_workers (id, name, queues, concurrency, started_at, heartbeat_at) VALUES ($1, $2, $3, $4, now(), now())
+         ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at",
+        worker.id.0,
+        worker.name,
+        &worker.queues,
+        worker.concurrency
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Says that the worker lives. False: it was declared dead, and must go on under a new id.
+pub async fn heartbeat(pool: &PgPool, id: WorkerId) -> Result<bool, StoreError> {
+    let result = sqlx::query!("UPDATE job_workers SET heartbeat_at = now() WHERE id = $1", id.0).execute(pool).await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// Takes leave, after everything was settled or released.
+pub async fn unregister_worker(pool: &PgPool, id: WorkerId) -> Result<(), StoreError> {
+    sqlx::query!("DELETE FROM job_workers WHERE id = $1", id.0).execute(pool).await?;
+    Ok(())
+}
+
+/// How many jobs of `queue` all live workers together can run at once.
+pub async fn live_slots(pool: &PgPool, queue: &str) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(concurrency), 0) AS "slots!" FROM job_workers WHERE $1 = ANY(queues)"#,
+        queue
+    )
+    .fetch_one(pool)
+    .await?)
+}
+
+/// The queues that an operator paused.
+pub async fn paused_queues(pool: &PgPool) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar!("SELECT queue FROM job_queues WHERE paused_at IS NOT NULL").fetch_all(pool).await?)
+}
+
+/// Which of the worker's running jobs an operator wants cancelled.
+pub async fn cancel_requests(pool: &PgPool, id: WorkerId) -> Result<Vec<JobId>, StoreError> {
+    let rows = sqlx::query_scalar!("SELECT id FROM jobs WHERE state = 'running' AND locked_by = $1 AND cancel_requested", id.0)
+        .fetch_all(pool)
+        .await?;
+    Ok(rows.into_iter().map(JobId).collect())
+}

@@ -1,0 +1,74 @@
+//! Partitions made ahead, and old ones dropped.
+
+use crate::StoreError;
+use chrono::NaiveDate;
+use sqlx::PgPool;
+
+/// Makes the partitions of yesterday (clocks differ) up to `days_ahead` days from now.
+pub async fn ensure_partitions(pool: &PgPool, days_ahead: i32) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        SELECT ensure_day_partition(parent, (now() AT TIME ZONE 'utc')::date + day)::text AS made
+        FROM unnest(ARRAY['raw_webhook_events', 'jobs_done']) parent, generate_series(-1, $1) day
+        "#,
+        days_ahead
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(())
+}
+
+/// Days of `raw_webhook_events` older than `keep_days` that no unfinished job and no dead letter needs.
+pub async fn expired_raw_days(pool: &PgPool, keep_days: i32) -> Result<Vec<NaiveDate>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        WITH days AS (
+          SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day
+          FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+          WHERE i.inhparent = 'raw_webhook_events'::regclass),
+        needed AS (
+          -- The first 48 bits of a version 7 uuid are its time in milliseconds.
+          SELECT DISTINCT (to_timestamp(('x' || left(replace(e.id, '-', ''), 12))::bit(48)::bigint / 1000.0) AT TIME ZONE 'utc')::date AS day
+          FROM (SELECT args FROM jobs WHERE kind = 'process_webhook' UNION ALL SELECT args FROM jobs_dead WHERE kind = 'process_webhook') j
+          CROSS JOIN LATERAL jsonb_array_elements_text(j.args -> 'event_ids') e(id))
+        SELECT day AS "day!" FROM days
+        WHERE day < (now() AT TIME ZONE 'utc')::date - $1::int AND NOT EXISTS (SELECT FROM needed n WHERE n.day = days.day)
+        ORDER BY day
+        "#,
+        keep_days
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
+/// Days of `jobs_done` older than `keep_days`.
+pub async fn expired_done_days(pool: &PgPool, keep_days: i32) -> Result<Vec<NaiveDate>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS "day!"
+        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'jobs_done'::regclass AND to_date(right(c.relname, 8), 'YYYYMMDD') < (now() AT TIME ZONE 'utc')::date - $1::int
+        ORDER BY 1
+        "#,
+        keep_days
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
+/// A partitioned table whose days can be dropped.
+#[derive(Clone, Copy, Debug)]
+pub enum DayTable {
+    RawWebhookEvents,
+    JobsDone,
+}
+
+/// Drops one day of `table`.
+pub async fn drop_day(pool: &PgPool, table: DayTable, day: NaiveDate) -> Result<(), StoreError> {
+    let parent = match table {
+        DayTable::RawWebhookEvents => "raw_webhook_events",
+        DayTable::JobsDone => "jobs_done",
+    };
+    sqlx::query!("SELECT drop_day_partition($1, $2)::text AS dropped", parent, day).fetch_one(pool).await?;
+    Ok(())
+}
