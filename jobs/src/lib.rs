@@ -1,1 +1,22 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+pub mod context;
+pub mod dispatch;
+pub mod enqueue;
+pub mod error;
+pub mod handler;
+pub mod job;
+pub mod policy;
+pub mod queue;
+pub mod wake;
+
+pub mod expire_override;
+pub mod probe;
+pub mod process_webhook;
+
+pub use context::{Done, JobContext, Services};
+pub use enqueue::new_job;
+pub use error::JobError;
+pub use handler::Handler;
+pub use job::{BatchJob, Claimed, Job};
+pub use policy::Policy;

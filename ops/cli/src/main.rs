@@ -1,1 +1,49 @@
-fn main(){}
+//! `switchboard`, the operator's tool: runs the whole on one machine, and looks after the jobs of any installation.
+
+mod console;
+mod error;
+mod migrate;
+mod seed;
+mod settings;
+mod up;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Runs Switchboard on one machine, and looks after its jobs. Settings come from the environment, else from
+/// $SWITCHBOARD_HOME/env, which `up` writes.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything here: Postgres, Redis, API, worker, demo tenant (Ctrl-C stops it)
+    Up(up::UpArgs),
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Make the demo tenant, and tenants for WhatsApp numbers
+    Seed(seed::SeedArgs),
+}
+
+// One thread: children are started from it, and those that ask the system to end with their parent mean this thread.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let settings = settings::Settings::load();
+    let outcome = match &cli.command {
+        Command::Up(args) => up::run(args, &settings).await,
+        Command::Migrate => migrate::run(&settings).await,
+        Command::Seed(args) => seed::run(args, &settings).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::note(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod channel_instances;
+pub mod channel_map;
 pub mod connect;
 pub mod conversations;
 pub mod error;

@@ -6,8 +6,8 @@ mod raw;
 mod readable;
 
 pub(crate) use object::{List, Object, ObjectVisitor, wire_object};
-pub(crate) use raw::Raw;
 pub use raw::MAX_ID_BYTES;
+pub(crate) use raw::Raw;
 pub(crate) use readable::Readable;
 
 #[cfg(test)]

@@ -5,12 +5,14 @@
 //! deadlock. Everything reported in [`Written`] comes from rows really inserted or changed.
 
 mod changes;
+mod isolate;
 mod merge;
 mod messages;
 mod people;
 mod people_cache;
 mod receipts;
 
+pub use isolate::write_isolating;
 pub use people_cache::{KnownPerson, PeopleCache, PersonKey};
 
 use crate::{StoreError, channel_instances::ChannelRef};

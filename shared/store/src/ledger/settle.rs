@@ -2,17 +2,17 @@
 //! `state = 'running'`: with it the planner takes `jobs_running`, a walk over every dead entry of the worker.
 
 use crate::StoreError;
-use chrono::{DateTime, Utc};
 use domain::{JobId, WorkerId};
 use serde_json::Value;
 use sqlx::PgConnection;
+use std::time::Duration;
 
 /// A run that ends with a later one: a retry, a snooze, or a job given back.
 #[derive(Clone, Debug)]
 pub struct Delay {
     pub id: JobId,
-    /// `None`: ready again at once.
-    pub run_at: Option<DateTime<Utc>>,
+    /// `None`: ready again at once. Counted from Postgres's clock, so no process's clock matters.
+    pub after: Option<Duration>,
     /// True for a snooze, a defect of the surroundings, or a job given back: the attempt does not count.
     pub free: bool,
     /// True when the run may have brought down its neighbours in a batch: it counts like a crash, so it is isolated.
@@ -81,18 +81,18 @@ pub async fn delay(conn: &mut PgConnection, worker: WorkerId, delays: &[Delay]) 
     let rows = sqlx::query_scalar!(
         r#"
         UPDATE jobs j
-        SET state = 'queued', locked_by = NULL, run_at = d.run_at, position = nextval('job_positions'),
+        SET state = 'queued', locked_by = NULL, run_at = ledger_now() + make_interval(secs => d.after), position = nextval('job_positions'),
             attempt = attempt - d.free::int::int2, crashes = crashes + d.suspect::int::int2,
             errors = CASE WHEN d.error IS NULL THEN errors
                           WHEN jsonb_array_length(errors) >= 20 THEN (errors - 0) || jsonb_build_array(d.error)
                           ELSE errors || jsonb_build_array(d.error) END
-        FROM unnest($2::uuid[], $3::timestamptz[], $4::bool[], $5::bool[], $6::jsonb[]) d(id, run_at, free, suspect, error)
+        FROM unnest($2::uuid[], $3::float8[], $4::bool[], $5::bool[], $6::jsonb[]) d(id, after, free, suspect, error)
         WHERE j.id = d.id AND j.locked_by = $1
         RETURNING j.id
         "#,
         worker.0,
         &delays.iter().map(|d| d.id.0).collect::<Vec<_>>(),
-        &delays.iter().map(|d| d.run_at).collect::<Vec<_>>() as _,
+        &delays.iter().map(|d| d.after.map(|after| after.as_secs_f64())).collect::<Vec<_>>() as _,
         &delays.iter().map(|d| d.free).collect::<Vec<_>>(),
         &delays.iter().map(|d| d.suspect).collect::<Vec<_>>(),
         &delays.iter().map(|d| d.error.clone()).collect::<Vec<_>>() as _,

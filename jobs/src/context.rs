@@ -1,0 +1,101 @@
+//! What a running job can use, and the one way to end it together with its effects.
+
+use crate::{JobError, wake::Waker};
+use chrono::TimeDelta;
+use domain::{JobId, TenantId, WorkerId};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+use store::{
+    PgConnection, PgPool, Postgres, StoreError, Transaction,
+    channel_map::ChannelMap,
+    inbound::PeopleCache,
+    ledger::{self, ClaimedJob, NewJob},
+};
+
+/// What all jobs of a process share.
+#[derive(Debug)]
+pub struct Services {
+    pub pool: PgPool,
+    pub waker: Waker,
+    pub channels: ChannelMap,
+    pub people: PeopleCache,
+    /// How long a person's message keeps the bot away.
+    pub human_override_ttl: TimeDelta,
+}
+
+/// Proof that a run ended well, and whether it is settled already.
+#[derive(Debug)]
+pub struct Done {
+    pub(crate) settled: bool,
+}
+
+impl Done {
+    /// For jobs without effects in Postgres: the runtime settles them, many in one statement.
+    pub const WITHOUT_EFFECTS: Self = Self { settled: false };
+
+    /// True if the job was settled by [`JobContext::commit`].
+    pub fn is_settled(&self) -> bool {
+        self.settled
+    }
+}
+
+/// One run of one job, or of one batch.
+#[derive(Debug)]
+pub struct JobContext {
+    pub services: Arc<Services>,
+    worker: WorkerId,
+    jobs: Vec<JobId>,
+    ordered: bool,
+    /// The most attempts (this one included) that any of the jobs has behind it.
+    pub attempt: i16,
+    /// The most crashes that any of the jobs has behind it.
+    pub crashes: i16,
+    /// The traceparent of (the first of) the jobs.
+    pub trace: Option<String>,
+    enqueued: Mutex<BTreeSet<(&'static str, TenantId)>>,
+}
+
+impl JobContext {
+    /// For the runtime: a run of `jobs`, claimed by `worker`.
+    pub fn new(services: Arc<Services>, worker: WorkerId, jobs: &[ClaimedJob]) -> Self {
+        Self {
+            services,
+            worker,
+            jobs: jobs.iter().map(|job| job.id).collect(),
+            ordered: jobs.iter().any(|job| job.ordered),
+            attempt: jobs.iter().map(|job| job.attempt).max().unwrap_or(0),
+            crashes: jobs.iter().map(|job| job.crashes).max().unwrap_or(0),
+            trace: jobs.iter().find_map(|job| job.trace.clone()),
+            enqueued: Mutex::default(),
+        }
+    }
+
+    /// Begins the transaction of the job's effects.
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.services.pool.begin().await?)
+    }
+
+    /// Writes follow-up jobs in the transaction of the effects; the feeder hears of them after the commit.
+    pub async fn enqueue(&self, conn: &mut PgConnection, jobs: &[NewJob]) -> Result<(), StoreError> {
+        ledger::enqueue(conn, jobs).await?;
+        self.enqueued.lock().unwrap_or_else(PoisonError::into_inner).extend(jobs.iter().map(|job| (job.queue, job.tenant_id)));
+        Ok(())
+    }
+
+    /// Settles the job and commits its effects, both or neither. If somebody else owns the job by now (it was rescued
+    /// while this run stalled), everything is rolled back.
+    pub async fn commit(&self, mut tx: Transaction<'static, Postgres>) -> Result<Done, JobError> {
+        let settled = ledger::complete(&mut tx, self.worker, &self.jobs, self.ordered).await?;
+        if settled.len() < self.jobs.len() {
+            return Err(JobError::Fenced);
+        }
+        tx.commit().await.map_err(StoreError::from)?;
+        let enqueued = std::mem::take(&mut *self.enqueued.lock().unwrap_or_else(PoisonError::into_inner));
+        for (queue, tenant) in enqueued {
+            self.services.waker.ring(queue, [tenant]);
+        }
+        Ok(Done { settled: true })
+    }
+}

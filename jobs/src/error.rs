@@ -1,0 +1,59 @@
+//! How a run can fail, by what shall happen next.
+
+use std::time::Duration;
+use store::StoreError;
+
+/// Why a run did not end well. `Fail` is the default choice; retrying must be argued.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// It may go better later, by the kind's back-off. Costs an attempt.
+    #[error("{message}")]
+    Retry { class: &'static str, message: String },
+    /// It may go better, but not before `delay`: somebody said so (`Retry-After`). Costs an attempt.
+    #[error("{message}")]
+    RetryAfter { delay: Duration, class: &'static str, message: String },
+    /// It will never go better: a dead letter.
+    #[error("{message}")]
+    Fail { class: &'static str, message: String },
+    /// Not now: a pause, a limit, a turn to wait for. Costs nothing.
+    #[error("snoozed for {0:?}")]
+    Snooze(Duration),
+    /// Not the job's fault: the database was away or busy. Costs nothing.
+    #[error(transparent)]
+    Surroundings(StoreError),
+    /// The job was rescued meanwhile and belongs to somebody else; its effects are rolled back.
+    #[error("the job belongs to somebody else now")]
+    Fenced,
+}
+
+impl JobError {
+    pub fn retry(class: &'static str, message: impl Into<String>) -> Self {
+        Self::Retry { class, message: message.into() }
+    }
+
+    pub fn fail(class: &'static str, message: impl Into<String>) -> Self {
+        Self::Fail { class, message: message.into() }
+    }
+
+    /// The class of the error: what dead letters are grouped by, with the kind.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Retry { class, .. } | Self::RetryAfter { class, .. } | Self::Fail { class, .. } => class,
+            Self::Snooze(_) => "snoozed",
+            Self::Surroundings(_) => "surroundings",
+            Self::Fenced => "fenced",
+        }
+    }
+}
+
+impl From<StoreError> for JobError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Conflict(_) | StoreError::Stale(_) => Self::Surroundings(error),
+            StoreError::Fenced => Self::Fenced,
+            StoreError::Data(_) => Self::fail("refused_by_database", error.to_string()),
+            // While versions roll over, code and schema may not fit for a moment: worth a few attempts.
+            StoreError::Defect(_) | StoreError::Migration(_) => Self::retry("database_defect", error.to_string()),
+        }
+    }
+}

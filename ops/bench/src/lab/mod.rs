@@ -1,0 +1,197 @@
+//! Sets up what a scenario needs: a fresh database, the product's release binaries started on it, and everything put
+//! away afterwards. Postgres and Redis themselves are the caller's.
+
+mod child;
+mod database;
+mod redis_server;
+
+use crate::machine;
+use crate::processes::Watched;
+use anyhow::{Context, Result, ensure};
+pub use child::Child;
+pub use database::Database;
+pub use redis_server::RedisServer;
+use serde_json::Value;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub const APP_SECRET: &str = "bench-app-secret";
+pub const WEBHOOK_PATH: &str = "/api/webhook";
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct LabArgs {
+    /// Postgres server: an address of a role that may create databases and see all rows
+    #[arg(long, global = true, default_value = "postgres://bench@127.0.0.1:5460/postgres")]
+    pub pg: String,
+    /// Redis database to use; it must be empty
+    #[arg(long, global = true, default_value = "redis://127.0.0.1:6460/1")]
+    pub redis: String,
+    /// Empty the Redis database first
+    #[arg(long, global = true)]
+    pub flush_redis: bool,
+    /// Where the product's release binaries are
+    #[arg(long, global = true, default_value = "target/release")]
+    pub bin_dir: PathBuf,
+    /// How jobs reach the workers
+    #[arg(long, global = true, default_value = "redis", value_parser = ["redis", "local"])]
+    pub dispatch: String,
+    /// The worker's --concurrency (default: the product's own)
+    #[arg(long, global = true)]
+    pub worker_concurrency: Option<u32>,
+    /// Keep the database
+    #[arg(long, global = true)]
+    pub keep: bool,
+    /// Where the logs of api and worker go
+    #[arg(long, global = true, default_value = "target/bench-logs")]
+    pub logs: PathBuf,
+    /// Append the result to this file, a JSON object a line
+    #[arg(long, global = true)]
+    pub out: Option<PathBuf>,
+    /// A name for this series of runs, kept in the results
+    #[arg(long, global = true, default_value = "")]
+    pub label: String,
+}
+
+impl LabArgs {
+    /// One database a process, so that runs do not meet.
+    pub fn database_name() -> String {
+        format!("switchboard_bench_{}", std::process::id())
+    }
+}
+
+/// Which worker a scenario wants.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerPlan {
+    pub queues: &'static str,
+    /// Registers the kind `noop`, which only this benchmark uses.
+    pub bench_jobs: bool,
+}
+
+pub const WEBHOOK_WORKER: WorkerPlan = WorkerPlan { queues: "webhooks,overrides,chores", bench_jobs: false };
+pub const NOOP_WORKER: WorkerPlan = WorkerPlan { queues: "bench", bench_jobs: true };
+
+/// A migrated and seeded database; nothing runs yet.
+pub struct Lab {
+    pub args: LabArgs,
+    pub database: Database,
+    pub redis: RedisServer,
+    pub machine: Value,
+}
+
+impl Lab {
+    /// `phone_number_ids`: a tenant with a WhatsApp channel is made for each.
+    pub async fn prepare(args: &LabArgs, phone_number_ids: &[String]) -> Result<Self> {
+        for binary in ["switchboard", "switchboard-api", "switchboard-worker"] {
+            ensure!(args.bin_dir.join(binary).is_file(), "{} is missing: cargo build --release", args.bin_dir.join(binary).display());
+        }
+        std::fs::create_dir_all(&args.logs).with_context(|| format!("making {}", args.logs.display()))?;
+        let redis = RedisServer::connect(&args.redis).await?;
+        redis.require_empty(args.flush_redis).await?;
+        let database = Database::create(&args.pg, &LabArgs::database_name()).await?;
+        let lab = Self { args: args.clone(), machine: machine::describe(&database, &redis).await?, database, redis };
+        lab.tool(&["migrate"]).await?;
+        if !phone_number_ids.is_empty() {
+            lab.tool(&["seed", "--whatsapp-numbers", &phone_number_ids.join(",")]).await?;
+        }
+        Ok(lab)
+    }
+
+    pub async fn start(&self, plan: WorkerPlan) -> Result<Running> {
+        self.database.client.batch_execute("VACUUM ANALYZE; CHECKPOINT").await?;
+        let address = free_port()?;
+        let port = address.port().to_string();
+        let api = self.spawn("switchboard-api", &[], &[("PORT", &port)])?;
+        let concurrency = self.args.worker_concurrency.map(|count| count.to_string());
+        let mut flags = vec!["--queues", plan.queues];
+        flags.extend(concurrency.iter().flat_map(|count| ["--concurrency", count.as_str()]));
+        let bench_jobs: &[(&str, &str)] = if plan.bench_jobs { &[("SWITCHBOARD_BENCH_JOBS", "1")] } else { &[] };
+        let worker = self.spawn("switchboard-worker", &flags, bench_jobs)?;
+        let mut running = Running { api, worker, address };
+        self.wait_until_ready(&mut running).await?;
+        Ok(running)
+    }
+
+    /// The servers' processes and ours, for accounting; servers on another machine are left out.
+    pub async fn watched(&self, running: &Running) -> Result<Watched> {
+        let servers = [("postgres", self.database.server_pid().await?), ("redis", self.redis.server_pid().await?)];
+        let ours = [("api", running.api.pid()), ("worker", running.worker.pid())];
+        let generator = ("generator", std::process::id());
+        Ok(Watched::new(ours.into_iter().chain(servers.into_iter().filter_map(|(name, pid)| Some((name, pid?)))).chain([generator])))
+    }
+
+    /// Empties the Redis database for the next run. The database is dropped by `Database::drop_if_exists`.
+    pub async fn clean_up(&self) -> Result<()> {
+        self.redis.flush().await
+    }
+
+    fn spawn(&self, binary: &str, flags: &[&str], more: &[(&str, &str)]) -> Result<Child> {
+        let metrics_port = free_port()?.port().to_string();
+        let mut environment = self.environment();
+        environment.push(("METRICS_PORT", metrics_port));
+        environment.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        Child::spawn(&self.binary(binary), flags, &environment, &self.args.logs.join(format!("{binary}.log")))
+    }
+
+    async fn tool(&self, words: &[&str]) -> Result<()> {
+        let mut command = tokio::process::Command::new(self.binary("switchboard"));
+        command.args(words).envs(self.environment()).kill_on_drop(true).stdin(std::process::Stdio::null());
+        let output = command.output().await.context("starting switchboard")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "switchboard {}: {}: {}", words.join(" "), output.status, said.trim());
+        Ok(())
+    }
+
+    fn binary(&self, name: &str) -> PathBuf {
+        let path = self.args.bin_dir.join(name);
+        path.canonicalize().unwrap_or(path)
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        let home = Path::new(&self.args.logs).canonicalize().unwrap_or_else(|_| self.args.logs.clone()).join("home");
+        vec![
+            ("DATABASE_URL", self.database.url.clone()),
+            ("REDIS_URL", self.args.redis.clone()),
+            ("META_APP_SECRET", APP_SECRET.to_owned()),
+            ("META_VERIFY_TOKEN", "bench-verify-token".to_owned()),
+            ("DISPATCH", self.args.dispatch.clone()),
+            ("SWITCHBOARD_HOME", home.display().to_string()),
+        ]
+    }
+
+    /// The api answers /health and the worker has written its row.
+    async fn wait_until_ready(&self, running: &mut Running) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            running.check_alive()?;
+            let address = running.address;
+            let healthy = tokio::task::spawn_blocking(move || crate::http::get(address, "/health")).await?.is_ok_and(|status| status == 200);
+            let workers: i64 = self.database.client.query_one("SELECT count(*) FROM job_workers", &[]).await?.try_get(0)?;
+            if healthy && workers > 0 {
+                return Ok(());
+            }
+            ensure!(started.elapsed() < READY_WITHIN, "not ready: api healthy: {healthy}, worker rows: {workers}; see {}", self.args.logs.display());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// The product's processes; dropped, they are told to stop and waited for.
+pub struct Running {
+    pub api: Child,
+    pub worker: Child,
+    pub address: SocketAddr,
+}
+
+impl Running {
+    /// Fails if one of the processes has ended by itself.
+    pub fn check_alive(&mut self) -> Result<()> {
+        self.api.check_alive()?;
+        self.worker.check_alive()
+    }
+}
+
+fn free_port() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}

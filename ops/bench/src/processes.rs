@@ -1,0 +1,134 @@
+//! CPU time and memory of process trees, from /proc.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::fs;
+
+use crate::numbers::{float, rounded};
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Seconds of user and system time: the living ones' own, and what they have reaped of finished children.
+    pub cpu_secs: f64,
+    pub rss_mb: f64,
+    /// Shared pages counted in part; `None` when /proc does not let us see it (another user's process).
+    pub pss_mb: Option<f64>,
+}
+
+/// Processes to account for, each with everything below it.
+#[derive(Clone, Debug, Default)]
+pub struct Watched(Vec<(&'static str, u32)>);
+
+impl Watched {
+    pub fn new(roots: impl IntoIterator<Item = (&'static str, u32)>) -> Self {
+        Self(roots.into_iter().collect())
+    }
+
+    pub fn usage(&self) -> Result<Vec<(&'static str, Usage)>> {
+        let children = children()?;
+        self.0.iter().map(|(name, root)| Ok((*name, tree(*root, &children).with_context(|| format!("{name} is gone"))?))).collect()
+    }
+}
+
+/// What was used between two readings, per 1,000 webhooks, and the memory at the second.
+pub fn describe(before: &[(&'static str, Usage)], after: &[(&'static str, Usage)], webhooks: usize) -> Value {
+    let per_thousand = 1_000.0 / crate::numbers::float_of(webhooks.max(1));
+    let mut total = 0.0;
+    let mut cpu = serde_json::Map::new();
+    for ((name, earlier), (_, later)) in before.iter().zip(after) {
+        let used = (later.cpu_secs - earlier.cpu_secs) * per_thousand;
+        total += used;
+        cpu.insert((*name).to_owned(), json!(rounded(used, 4)));
+    }
+    cpu.insert("total".to_owned(), json!(rounded(total, 4)));
+    json!({ "cpu_s_per_1000": cpu, "memory_mb": memory(after) })
+}
+
+pub fn memory(usage: &[(&'static str, Usage)]) -> Value {
+    let of = |usage: &Usage| json!({ "rss": rounded(usage.rss_mb, 1), "pss": usage.pss_mb.map(|pss| rounded(pss, 1)) });
+    usage.iter().map(|(name, usage)| ((*name).to_owned(), of(usage))).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// The parent of a process on this machine, if it runs `command`.
+pub fn parent_running(pid: u32, command: &str) -> Option<u32> {
+    let parent = Stat::of(pid)?.parent;
+    let name = fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
+    name.trim().starts_with(command).then_some(parent)
+}
+
+pub fn tree_of(pid: u32) -> Result<Usage> {
+    tree(pid, &children()?).with_context(|| format!("process {pid} is gone"))
+}
+
+fn children() -> Result<HashMap<u32, Vec<u32>>> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if let Some(stat) = Stat::of(pid) {
+            children.entry(stat.parent).or_default().push(pid);
+        }
+    }
+    Ok(children)
+}
+
+fn tree(root: u32, children: &HashMap<u32, Vec<u32>>) -> Option<Usage> {
+    Stat::of(root)?;
+    let mut sum = Usage { pss_mb: Some(0.0), ..Usage::default() };
+    let mut waiting = vec![root];
+    while let Some(pid) = waiting.pop() {
+        // A process that ended meanwhile is in its parent's reaped time.
+        let Some(stat) = Stat::of(pid) else { continue };
+        sum.cpu_secs += stat.cpu_secs;
+        sum.rss_mb += memory_line(pid, "status", "VmRSS:").unwrap_or(0.0);
+        sum.pss_mb = sum.pss_mb.zip(memory_line(pid, "smaps_rollup", "Pss:")).map(|(before, own)| before + own);
+        waiting.extend(children.get(&pid).into_iter().flatten());
+    }
+    Some(sum)
+}
+
+struct Stat {
+    parent: u32,
+    cpu_secs: f64,
+}
+
+impl Stat {
+    fn of(pid: u32) -> Option<Self> {
+        Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// proc(5): after the command in brackets come state, ppid, ...; utime, stime, cutime, cstime are fields 14 to 17.
+    fn parse(line: &str) -> Option<Self> {
+        let (_, fields) = line.rsplit_once(") ")?;
+        let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+        let ticks: u64 = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+        Some(Self { parent: fields.get(1)?.parse().ok()?, cpu_secs: float(ticks) / float(rustix::param::clock_ticks_per_second()) })
+    }
+}
+
+/// A line of kilobytes in one of a process's /proc files, in megabytes.
+fn memory_line(pid: u32, file: &str, name: &str) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(float(kilobytes) / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_is_read_behind_the_command_even_if_that_has_brackets() {
+        let line = "42 (a) b) S 7 42 42 0 -1 4194304 10 20 0 0 100 50 25 25 20 0 1 0 999 0 0";
+        let stat = Stat::parse(line).unwrap();
+        assert_eq!(stat.parent, 7);
+        assert!((stat.cpu_secs * float(rustix::param::clock_ticks_per_second()) - 200.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn this_process_uses_memory() {
+        let usage = tree_of(std::process::id()).unwrap();
+        assert!(usage.rss_mb > 1.0 && usage.pss_mb.unwrap() > 0.5);
+    }
+}

@@ -1,0 +1,9 @@
+//! The scenarios: each sets up a lab, does one thing to the product, and reports.
+
+pub mod backlog;
+pub mod fair;
+pub mod idle;
+pub mod load_only;
+pub mod rest;
+pub mod soak;
+pub mod storm;

@@ -1,0 +1,67 @@
+//! `switchboard seed`: the demo tenant, and tenants for WhatsApp numbers (for trials and benchmarks). Repeating it changes nothing.
+
+use crate::{console, error::CliError, settings::Settings};
+use serde_json::json;
+use store::{
+    PgPool,
+    tenants::{SeededChannel, ensure_tenants_with_numbers, ensure_whatsapp_channel},
+};
+
+const DEMO_STORE: &str = "Demo Store";
+const DEMO_PHONE_NUMBER_ID: &str = "100000000000001";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SeedArgs {
+    /// Print ids and credentials as JSON
+    #[arg(long)]
+    json: bool,
+    /// WhatsApp phone number ids: each gets a tenant, named after it, with one channel
+    #[arg(long, value_name = "ID,ID,...", value_delimiter = ',')]
+    whatsapp_numbers: Vec<String>,
+}
+
+pub(crate) async fn run(args: &SeedArgs, settings: &Settings) -> Result<(), CliError> {
+    let pool = settings.pool()?;
+    let demo = demo_channel(&pool, settings).await?;
+    let asked: Vec<String> = args.whatsapp_numbers.iter().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
+    let numbers = ensure_tenants_with_numbers(&pool, &asked).await?;
+    if args.json {
+        console::line(&json(settings, &demo, &numbers).to_string());
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = std::iter::once(&demo).chain(&numbers).map(row).collect();
+    console::table(&["TENANT", "STORE", "PUBLIC ID", "WHATSAPP NUMBER", "CHANNEL"], &rows);
+    Ok(())
+}
+
+/// The demo tenant's channel, made if it is missing. `META_PHONE_NUMBER_ID` names its number.
+pub(crate) async fn demo_channel(pool: &PgPool, settings: &Settings) -> Result<SeededChannel, CliError> {
+    let number = settings.get("META_PHONE_NUMBER_ID").unwrap_or(DEMO_PHONE_NUMBER_ID);
+    Ok(ensure_whatsapp_channel(pool, DEMO_STORE, number).await?)
+}
+
+fn row(channel: &SeededChannel) -> Vec<String> {
+    vec![
+        channel.tenant_id.to_string(),
+        channel.store_name.clone(),
+        channel.public_id.to_string(),
+        channel.external_id.clone(),
+        channel.channel_id.to_string(),
+    ]
+}
+
+fn json(settings: &Settings, demo: &SeededChannel, numbers: &[SeededChannel]) -> serde_json::Value {
+    let numbers: Vec<_> = numbers
+        .iter()
+        .map(|channel| json!({"external_id": channel.external_id, "tenant_id": channel.tenant_id, "channel_id": channel.channel_id}))
+        .collect();
+    json!({
+        "tenant": {"id": demo.tenant_id, "public_id": demo.public_id, "store_name": demo.store_name},
+        "channel": {"id": demo.channel_id, "external_id": demo.external_id},
+        "webhook_url": format!("{}/api/webhook", settings.public_url()),
+        "verify_token": settings.get("META_VERIFY_TOKEN"),
+        "admin_token": settings.get("ADMIN_TOKEN"),
+        "internal_api_token": settings.get("INTERNAL_API_TOKEN"),
+        "whatsapp_numbers": numbers,
+    })
+}

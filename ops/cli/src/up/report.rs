@@ -1,0 +1,86 @@
+//! What `up` prints once all is up: the message that came out, the addresses, the credentials, and lines to try.
+
+use super::demo::CUSTOMER_PHONE;
+use crate::console::Console;
+use std::path::Path;
+use store::{operator_status::ShownMessage, tenants::SeededChannel};
+
+/// A block with the message that the demo webhook became.
+pub(super) fn message(console: &Console, channel: &SeededChannel, message: &ShownMessage) {
+    console.plain("");
+    console.plain("  one signed WhatsApp webhook went in, and this came out (chat_messages):");
+    for (name, value) in [
+        ("tenant", format!("{} ({})", channel.store_name, channel.tenant_id)),
+        ("channel", format!("WHATSAPP {}", channel.external_id)),
+        ("conversation", message.conversation_id.map_or_else(|| "none".to_owned(), |id| id.to_string())),
+        ("from", format!("{} {}", message.customer_name.as_deref().unwrap_or(""), message.customer_phone.as_deref().unwrap_or("")).trim().to_owned()),
+        ("message", format!("{} {}, {}", message.direction, message.message_type, message.status)),
+        ("text", message.content.clone().unwrap_or_default()),
+        ("external_id", message.external_id.clone().unwrap_or_default()),
+    ] {
+        console.plain(&format!("    {name:<13} {value}"));
+    }
+    console.plain("");
+}
+
+/// What the lines to try need to know.
+#[derive(Debug)]
+pub(super) struct Report<'a> {
+    pub(super) url: &'a str,
+    pub(super) env_file: &'a Path,
+    pub(super) home: &'a Path,
+    pub(super) channel: &'a SeededChannel,
+    pub(super) postgres: String,
+    pub(super) redis: String,
+    pub(super) metrics: String,
+}
+
+impl Report<'_> {
+    pub(super) fn print(&self, console: &Console) {
+        let (url, env) = (self.url, self.env_file.display());
+        console.plain(&format!("ready: {url}"));
+        console.plain("");
+        for (name, value) in [
+            ("webhooks", format!("{url}/api/webhook")),
+            ("health", format!("{url}/health")),
+            ("metrics", self.metrics.clone()),
+            ("postgres", self.postgres.clone()),
+            ("redis", self.redis.clone()),
+            ("demo tenant", format!("{} (id {}, {})", self.channel.store_name, self.channel.tenant_id, self.channel.public_id)),
+            ("demo channel", format!("WhatsApp phone number id {}", self.channel.external_id)),
+            ("credentials", format!("in {env}: META_APP_SECRET, META_VERIFY_TOKEN, ADMIN_TOKEN, INTERNAL_API_TOKEN, DATABASE_URL, ...")),
+            ("logs", format!("{} (Postgres, Redis)", self.home.join("logs").display())),
+        ] {
+            console.plain(&format!("  {name:<13} {value}"));
+        }
+        console.plain("");
+        console.plain("  try (each line can be pasted):");
+        for line in [health(url), handshake(url, &env.to_string()), signed_post(url, &env.to_string(), &self.channel.external_id)] {
+            console.plain("");
+            console.plain(&line);
+        }
+        console.plain("");
+        console.plain("  Ctrl-C stops everything.");
+    }
+}
+
+fn health(url: &str) -> String {
+    format!("curl -i {url}/health")
+}
+
+/// In a subshell, so that the secrets stay out of the shell's history and environment.
+fn handshake(url: &str, env: &str) -> String {
+    format!(
+        "(. '{env}'; curl -iG {url}/api/webhook -d hub.mode=subscribe -d hub.challenge=1158201444 --data-urlencode \"hub.verify_token=$META_VERIFY_TOKEN\")"
+    )
+}
+
+fn signed_post(url: &str, env: &str, phone_number_id: &str) -> String {
+    let body = format!(
+        r#"{{"object":"whatsapp_business_account","entry":[{{"id":"100000000000000","changes":[{{"field":"messages","value":{{"messaging_product":"whatsapp","metadata":{{"display_phone_number":"15550100000","phone_number_id":"{phone_number_id}"}},"contacts":[{{"profile":{{"name":"Ada Demo"}},"wa_id":"{CUSTOMER_PHONE}"}}],"messages":[{{"from":"{CUSTOMER_PHONE}","id":"wamid.%s","timestamp":"%s","type":"text","text":{{"body":"Hello from curl"}}}}]}}}}]}}]}}"#
+    );
+    format!(
+        "(. '{env}'; body=$(printf '{body}' \"$$.$(date +%s)\" \"$(date +%s)\"); curl -i {url}/api/webhook -H 'Content-Type: application/json' \
+         -H \"X-Hub-Signature-256: sha256=$(printf %s \"$body\" | openssl dgst -sha256 -hmac \"$META_APP_SECRET\" | sed 's/^.* //')\" --data-binary \"$body\")"
+    )
+}

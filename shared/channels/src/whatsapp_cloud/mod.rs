@@ -1,0 +1,31 @@
+//! WhatsApp Cloud API webhooks. The public face; the shapes are in `wire`, their meaning in `parse` and below.
+//!
+//! Written from Meta's reference: [webhooks](https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview),
+//! [messages](https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages),
+//! [echoes](https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/smb_message_echoes) and
+//! [user ids](https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids).
+
+mod content;
+mod message;
+mod parse;
+mod person;
+mod route;
+mod status;
+mod system;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use parse::parse;
+pub use route::route;
+
+/// `channel_instances.kind`; its external id is Meta's `phone_number_id`.
+pub const KIND: &str = "whatsapp_cloud";
+
+/// What the registry lists.
+pub const CHANNEL: crate::registry::ChannelKind = crate::registry::ChannelKind { kind: KIND, route, parse };
+
+/// The only `object` whose webhooks are WhatsApp's.
+/// Others (`page`, `instagram`) may reach the same address if one Meta app subscribes to several products.
+const OBJECT: &str = "whatsapp_business_account";

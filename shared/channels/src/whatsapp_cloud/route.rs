@@ -1,0 +1,23 @@
+//! Which of our numbers a body is for. Runs on every webhook before it is stored: one pass, nothing but the ids is looked at.
+
+use super::{OBJECT, wire::RouteBody};
+use crate::{ParseError, lenient_json::Readable};
+
+/// The distinct `phone_number_id`s in the body, in its order. Empty if it names none (account and template updates) or belongs
+/// to another of Meta's products.
+pub fn route(body: &[u8]) -> Result<Vec<String>, ParseError> {
+    let readable = Readable::new(body)?;
+    let body: RouteBody<'_> = readable.read()?;
+    let mut ids = Vec::new();
+    if body.object.string().is_some_and(|object| object != OBJECT) {
+        return Ok(ids);
+    }
+    for change in body.entry.iter().flat_map(|entry| entry.changes.iter()) {
+        if let Some(id) = change.value.metadata.phone_number_id.id()
+            && !ids.contains(&id)
+        {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
