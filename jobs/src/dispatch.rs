@@ -24,7 +24,7 @@ pub struct Waiting {
 }
 
 /// Carries hints from the feeder to workers.
-pub trait Dispatch: Send + 'static {
+pub trait Dispatch: Clone + Send + 'static {
     /// How many hints of `queue` wait to be taken.
     fn waiting(&mut self, queue: &'static str) -> impl Future<Output = Result<Waiting, DispatchError>> + Send;
 
@@ -68,18 +68,26 @@ pub async fn redis_connection(client: &redis::Client) -> Result<ConnectionManage
     client.get_connection_manager_with_config(config).await
 }
 
-/// Through apalis-redis.
-#[derive(Debug)]
+/// Through apalis-redis. Connects when it is first used, and reconnects by itself.
+#[derive(Clone, Debug)]
 pub struct RedisDispatch {
-    connection: ConnectionManager,
+    client: redis::Client,
+    connection: Option<ConnectionManager>,
 }
 
 /// apalis's promotion of pushed tasks fails for good above about 8,000 of them, so pushes are small and the window is bounded.
 const PUSH_CHUNK: usize = 250;
 
 impl RedisDispatch {
-    pub async fn connect(client: &redis::Client) -> Result<Self, DispatchError> {
-        Ok(Self { connection: redis_connection(client).await? })
+    pub fn new(client: redis::Client) -> Self {
+        Self { client, connection: None }
+    }
+
+    async fn connection(&mut self) -> Result<&mut ConnectionManager, DispatchError> {
+        if self.connection.is_none() {
+            self.connection = Some(redis_connection(&self.client).await?);
+        }
+        self.connection.as_mut().ok_or_else(|| DispatchError::Push("no connection".to_owned()))
     }
 }
 
@@ -92,25 +100,26 @@ impl Dispatch for RedisDispatch {
             .set_nx(&marker, 1)
             .llen(config.active_jobs_list())
             .zcard(config.scheduled_jobs_set())
-            .query_async(&mut self.connection)
+            .query_async(self.connection().await?)
             .await?;
         Ok(Waiting { hints: active + scheduled, emptied: fresh })
     }
 
     async fn push(&mut self, queue: &'static str, hints: Vec<Hint>) -> Result<(), DispatchError> {
-        let mut storage = RedisStorage::<Hint>::new(self.connection.clone()).with_config(redis_config(queue, 1));
+        let connection = self.connection().await?;
+        let mut storage = RedisStorage::<Hint>::new(connection.clone()).with_config(redis_config(queue, 1));
         let channel = hints_channel(queue);
         for chunk in hints.chunks(PUSH_CHUNK) {
             let tasks: Vec<_> = chunk.iter().map(|hint| TaskBuilder::new(hint.clone()).build()).collect();
             storage.push_all(stream::iter(tasks)).await.map_err(|error| DispatchError::Push(error.to_string()))?;
-            redis::cmd("PUBLISH").arg(&channel).arg("").query_async::<()>(&mut self.connection).await?;
+            redis::cmd("PUBLISH").arg(&channel).arg("").query_async::<()>(connection).await?;
         }
         Ok(())
     }
 }
 
 /// Within one process, without Redis.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LocalDispatch {
     queues: HashMap<&'static str, mpsc::Sender<Hint>>,
 }

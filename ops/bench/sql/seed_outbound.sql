@@ -20,11 +20,11 @@ INSERT INTO customer_identities (tenant_id, channel_instance_id, external_id, cu
 SELECT tenant_id, channel_instance_id, wa_id, customer_id FROM bench_people;
 
 INSERT INTO chat_conversations (tenant_id, id, channel_instance_id, customer_id, channel_source, last_message_at)
-SELECT tenant_id, conversation_id, channel_instance_id, customer_id, 'WHATSAPP', now() - interval '1 hour' FROM bench_people;
+SELECT tenant_id, conversation_id, channel_instance_id, customer_id, 'whatsapp', now() - interval '1 hour' FROM bench_people;
 
 INSERT INTO chat_messages (tenant_id, id, conversation_id, channel_instance_id, external_id, direction, message_type, status, channel_source,
                            content, sent_at)
-SELECT p.tenant_id, pg_temp.bench_uuid7(), p.conversation_id, p.channel_instance_id, s.wamid, 'outbound', 'text', 'pending', 'WHATSAPP',
+SELECT p.tenant_id, pg_temp.bench_uuid7(), p.conversation_id, p.channel_instance_id, s.wamid, 'outbound', 'text', 'pending', 'whatsapp',
        'Your order is on its way.', now() - interval '1 hour'
 FROM outbound_seed s
 JOIN channel_instances c ON c.type = 'WHATSAPP' AND c.external_id = s.phone_number_id

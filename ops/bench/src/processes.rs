@@ -27,7 +27,10 @@ impl Watched {
 
     pub fn usage(&self) -> Result<Vec<(&'static str, Usage)>> {
         let children = children()?;
-        self.0.iter().map(|(name, root)| Ok((*name, tree(*root, &children).with_context(|| format!("{name} is gone"))?))).collect()
+        self.0
+            .iter()
+            .map(|(name, root)| Ok((*name, tree(*root, &children).with_context(|| format!("{name} is gone"))?)))
+            .collect()
     }
 }
 
@@ -47,7 +50,11 @@ pub fn describe(before: &[(&'static str, Usage)], after: &[(&'static str, Usage)
 
 pub fn memory(usage: &[(&'static str, Usage)]) -> Value {
     let of = |usage: &Usage| json!({ "rss": rounded(usage.rss_mb, 1), "pss": usage.pss_mb.map(|pss| rounded(pss, 1)) });
-    usage.iter().map(|(name, usage)| ((*name).to_owned(), of(usage))).collect::<serde_json::Map<_, _>>().into()
+    usage
+        .iter()
+        .map(|(name, usage)| ((*name).to_owned(), of(usage)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// The parent of a process on this machine, if it runs `command`.
@@ -64,7 +71,9 @@ pub fn tree_of(pid: u32) -> Result<Usage> {
 fn children() -> Result<HashMap<u32, Vec<u32>>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc")? {
-        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
         if let Some(stat) = Stat::of(pid) {
             children.entry(stat.parent).or_default().push(pid);
         }
@@ -74,14 +83,20 @@ fn children() -> Result<HashMap<u32, Vec<u32>>> {
 
 fn tree(root: u32, children: &HashMap<u32, Vec<u32>>) -> Option<Usage> {
     Stat::of(root)?;
-    let mut sum = Usage { pss_mb: Some(0.0), ..Usage::default() };
+    let mut sum = Usage {
+        pss_mb: Some(0.0),
+        ..Usage::default()
+    };
     let mut waiting = vec![root];
     while let Some(pid) = waiting.pop() {
         // A process that ended meanwhile is in its parent's reaped time.
         let Some(stat) = Stat::of(pid) else { continue };
         sum.cpu_secs += stat.cpu_secs;
         sum.rss_mb += memory_line(pid, "status", "VmRSS:").unwrap_or(0.0);
-        sum.pss_mb = sum.pss_mb.zip(memory_line(pid, "smaps_rollup", "Pss:")).map(|(before, own)| before + own);
+        sum.pss_mb = sum
+            .pss_mb
+            .zip(memory_line(pid, "smaps_rollup", "Pss:"))
+            .map(|(before, own)| before + own);
         waiting.extend(children.get(&pid).into_iter().flatten());
     }
     Some(sum)
@@ -102,7 +117,10 @@ impl Stat {
         let (_, fields) = line.rsplit_once(") ")?;
         let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
         let ticks: u64 = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
-        Some(Self { parent: fields.get(1)?.parse().ok()?, cpu_secs: float(ticks) / float(rustix::param::clock_ticks_per_second()) })
+        Some(Self {
+            parent: fields.get(1)?.parse().ok()?,
+            cpu_secs: float(ticks) / float(rustix::param::clock_ticks_per_second()),
+        })
     }
 }
 

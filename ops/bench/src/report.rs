@@ -15,8 +15,18 @@ pub struct Report {
 
 impl Report {
     pub async fn publish(&self, lab: &Lab) -> Result<()> {
-        let at: String = lab.database.client.query_one("SELECT to_char(now() AT TIME ZONE 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')", &[]).await?.try_get(0)?;
-        println!("{} {} {}", self.scenario, self.settings, if self.passed { "passed" } else { "FAILED" });
+        let at: String = lab
+            .database
+            .client
+            .query_one("SELECT to_char(now() AT TIME ZONE 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')", &[])
+            .await?
+            .try_get(0)?;
+        println!(
+            "{} {} {}",
+            self.scenario,
+            self.settings,
+            if self.passed { "passed" } else { "FAILED" }
+        );
         for (name, value) in flatten(&self.results) {
             println!("  {name:<36} {value}");
         }
@@ -34,7 +44,11 @@ fn append(args: &LabArgs, line: &Value) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).with_context(|| format!("opening {}", path.display()))?;
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| format!("opening {}", path.display()))?;
     Ok(writeln!(file, "{line}")?)
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 const PAUSE: Duration = Duration::from_micros(500);
 /// A message that is not stored after this long counts as lost.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 const QUERY: &str = "SELECT external_id FROM chat_messages WHERE tenant_id = $1 AND channel_instance_id = $2 AND external_id = ANY ($3)";
 
 /// The channel whose messages are watched.
@@ -73,7 +73,10 @@ async fn watch(
     let driver = tokio::spawn(connection);
     let statement = client.prepare(QUERY).await?;
     let mut open: HashMap<String, Instant> = HashMap::new();
-    let mut result = Stored { latency: load::latencies()?, lost: 0 };
+    let mut result = Stored {
+        latency: load::latencies()?,
+        lost: 0,
+    };
     loop {
         if open.is_empty() {
             let Ok((id, since)) = incoming.recv() else { break };

@@ -9,7 +9,9 @@ pub mod inbound;
 pub mod ledger;
 pub mod leader;
 pub mod maintenance;
+pub mod operator_status;
 pub mod raw_events;
+pub mod tenants;
 
 pub use connect::{connect, migrate};
 pub use error::StoreError;

@@ -65,12 +65,18 @@ impl LabArgs {
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerPlan {
     pub queues: &'static str,
-    /// Registers the kind `noop`, which only this benchmark uses.
+    /// Registers the kind `probe`, which does nothing unless told to.
     pub bench_jobs: bool,
 }
 
-pub const WEBHOOK_WORKER: WorkerPlan = WorkerPlan { queues: "webhooks,overrides,chores", bench_jobs: false };
-pub const NOOP_WORKER: WorkerPlan = WorkerPlan { queues: "bench", bench_jobs: true };
+pub const WEBHOOK_WORKER: WorkerPlan = WorkerPlan {
+    queues: "webhooks,overrides,chores",
+    bench_jobs: false,
+};
+pub const PROBE_WORKER: WorkerPlan = WorkerPlan {
+    queues: "probes",
+    bench_jobs: true,
+};
 
 /// A migrated and seeded database; nothing runs yet.
 pub struct Lab {
@@ -84,13 +90,22 @@ impl Lab {
     /// `phone_number_ids`: a tenant with a WhatsApp channel is made for each.
     pub async fn prepare(args: &LabArgs, phone_number_ids: &[String]) -> Result<Self> {
         for binary in ["switchboard", "switchboard-api", "switchboard-worker"] {
-            ensure!(args.bin_dir.join(binary).is_file(), "{} is missing: cargo build --release", args.bin_dir.join(binary).display());
+            ensure!(
+                args.bin_dir.join(binary).is_file(),
+                "{} is missing: cargo build --release",
+                args.bin_dir.join(binary).display()
+            );
         }
         std::fs::create_dir_all(&args.logs).with_context(|| format!("making {}", args.logs.display()))?;
         let redis = RedisServer::connect(&args.redis).await?;
         redis.require_empty(args.flush_redis).await?;
         let database = Database::create(&args.pg, &LabArgs::database_name()).await?;
-        let lab = Self { args: args.clone(), machine: machine::describe(&database, &redis).await?, database, redis };
+        let lab = Self {
+            args: args.clone(),
+            machine: machine::describe(&database, &redis).await?,
+            database,
+            redis,
+        };
         lab.tool(&["migrate"]).await?;
         if !phone_number_ids.is_empty() {
             lab.tool(&["seed", "--whatsapp-numbers", &phone_number_ids.join(",")]).await?;
@@ -115,10 +130,17 @@ impl Lab {
 
     /// The servers' processes and ours, for accounting; servers on another machine are left out.
     pub async fn watched(&self, running: &Running) -> Result<Watched> {
-        let servers = [("postgres", self.database.server_pid().await?), ("redis", self.redis.server_pid().await?)];
+        let servers = [
+            ("postgres", self.database.server_pid().await?),
+            ("redis", self.redis.server_pid().await?),
+        ];
         let ours = [("api", running.api.pid()), ("worker", running.worker.pid())];
         let generator = ("generator", std::process::id());
-        Ok(Watched::new(ours.into_iter().chain(servers.into_iter().filter_map(|(name, pid)| Some((name, pid?)))).chain([generator])))
+        Ok(Watched::new(
+            ours.into_iter()
+                .chain(servers.into_iter().filter_map(|(name, pid)| Some((name, pid?))))
+                .chain([generator]),
+        ))
     }
 
     /// Empties the Redis database for the next run. The database is dropped by `Database::drop_if_exists`.
@@ -131,15 +153,30 @@ impl Lab {
         let mut environment = self.environment();
         environment.push(("METRICS_PORT", metrics_port));
         environment.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        Child::spawn(&self.binary(binary), flags, &environment, &self.args.logs.join(format!("{binary}.log")))
+        Child::spawn(
+            &self.binary(binary),
+            flags,
+            &environment,
+            &self.args.logs.join(format!("{binary}.log")),
+        )
     }
 
     async fn tool(&self, words: &[&str]) -> Result<()> {
         let mut command = tokio::process::Command::new(self.binary("switchboard"));
-        command.args(words).envs(self.environment()).kill_on_drop(true).stdin(std::process::Stdio::null());
+        command
+            .args(words)
+            .envs(self.environment())
+            .kill_on_drop(true)
+            .stdin(std::process::Stdio::null());
         let output = command.output().await.context("starting switchboard")?;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "switchboard {}: {}: {}", words.join(" "), output.status, said.trim());
+        ensure!(
+            output.status.success(),
+            "switchboard {}: {}: {}",
+            words.join(" "),
+            output.status,
+            said.trim()
+        );
         Ok(())
     }
 
@@ -149,7 +186,10 @@ impl Lab {
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {
-        let home = Path::new(&self.args.logs).canonicalize().unwrap_or_else(|_| self.args.logs.clone()).join("home");
+        let home = Path::new(&self.args.logs)
+            .canonicalize()
+            .unwrap_or_else(|_| self.args.logs.clone())
+            .join("home");
         vec![
             ("DATABASE_URL", self.database.url.clone()),
             ("REDIS_URL", self.args.redis.clone()),
@@ -166,12 +206,23 @@ impl Lab {
         loop {
             running.check_alive()?;
             let address = running.address;
-            let healthy = tokio::task::spawn_blocking(move || crate::http::get(address, "/health")).await?.is_ok_and(|status| status == 200);
-            let workers: i64 = self.database.client.query_one("SELECT count(*) FROM job_workers", &[]).await?.try_get(0)?;
+            let healthy = tokio::task::spawn_blocking(move || crate::http::get(address, "/health"))
+                .await?
+                .is_ok_and(|status| status == 200);
+            let workers: i64 = self
+                .database
+                .client
+                .query_one("SELECT count(*) FROM job_workers", &[])
+                .await?
+                .try_get(0)?;
             if healthy && workers > 0 {
                 return Ok(());
             }
-            ensure!(started.elapsed() < READY_WITHIN, "not ready: api healthy: {healthy}, worker rows: {workers}; see {}", self.args.logs.display());
+            ensure!(
+                started.elapsed() < READY_WITHIN,
+                "not ready: api healthy: {healthy}, worker rows: {workers}; see {}",
+                self.args.logs.display()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -12,7 +12,9 @@ pub struct RedisServer {
 impl RedisServer {
     pub async fn connect(url: &str) -> Result<Self> {
         let client = redis::Client::open(url).context("--redis")?;
-        Ok(Self { connection: client.get_multiplexed_async_connection().await.context("connecting to Redis")? })
+        Ok(Self {
+            connection: client.get_multiplexed_async_connection().await.context("connecting to Redis")?,
+        })
     }
 
     /// What is left of another run would be worked on, so the database has to be empty, or is emptied if that is allowed.
@@ -27,6 +29,14 @@ impl RedisServer {
 
     pub async fn flush(&self) -> Result<()> {
         Ok(redis::cmd("FLUSHDB").exec_async(&mut self.connection.clone()).await?)
+    }
+
+    pub async fn publish(&self, channel: &str, message: &str) -> Result<()> {
+        Ok(redis::cmd("PUBLISH")
+            .arg(channel)
+            .arg(message)
+            .exec_async(&mut self.connection.clone())
+            .await?)
     }
 
     /// A line of `INFO section`.

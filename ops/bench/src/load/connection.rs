@@ -25,7 +25,15 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(number: usize) -> Self {
-        Self { number, stream: None, input: vec![0; 8 * 1024], filled: 0, written: 0, ticket: None, scratch: Vec::new() }
+        Self {
+            number,
+            stream: None,
+            input: vec![0; 8 * 1024],
+            filled: 0,
+            written: 0,
+            ticket: None,
+            scratch: Vec::new(),
+        }
     }
 
     /// Connects if that is necessary, and registers with `poller` under this connection's number.
@@ -74,12 +82,20 @@ impl Connection {
 
     /// The response, when all of it has come.
     pub(super) fn read(&mut self) -> Result<Option<Response>> {
-        let Some(stream) = self.stream.as_mut() else { return Ok(None) };
+        let Self {
+            stream: Some(stream),
+            input,
+            filled,
+            ..
+        } = self
+        else {
+            return Ok(None);
+        };
         loop {
-            if self.filled == self.input.len() {
-                self.input.resize(self.input.len() * 2, 0);
+            if *filled == input.len() {
+                input.resize(input.len() * 2, 0);
             }
-            let room = self.input.get_mut(self.filled..).unwrap_or_default();
+            let room = input.get_mut(*filled..).unwrap_or_default();
             let (count, asked) = match stream.read(room) {
                 Ok(0) => anyhow::bail!("the server closed the connection"),
                 Ok(count) => (count, room.len()),
@@ -87,8 +103,8 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error).context("reading a response"),
             };
-            self.filled += count;
-            let response = response::parse(self.received());
+            *filled += count;
+            let response = response::parse(input.get(..*filled).unwrap_or_default());
             // A short read has emptied the socket: more bytes make a new event.
             if response.is_some() || count < asked {
                 return Ok(response);

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 #[derive(Serialize)]
-pub struct Body<'a> {
+pub(super) struct Body<'a> {
     object: &'static str,
     entry: [Entry<'a>; 1],
 }
@@ -34,9 +34,9 @@ struct Value<'a> {
 }
 
 #[derive(Serialize)]
-pub struct Metadata<'a> {
-    pub display_phone_number: &'a str,
-    pub phone_number_id: &'a str,
+pub(super) struct Metadata<'a> {
+    pub(super) display_phone_number: &'a str,
+    pub(super) phone_number_id: &'a str,
 }
 
 #[derive(Serialize)]
@@ -87,6 +87,7 @@ struct Origin {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the provider's name")]
 struct Pricing {
     billable: bool,
     pricing_model: &'static str,
@@ -95,32 +96,46 @@ struct Pricing {
 }
 
 /// A customer's text, as it is about to be written.
-pub struct NewText<'a> {
-    pub from: &'a str,
-    pub name: &'a str,
-    pub id: &'a str,
-    pub timestamp: u64,
-    pub text: &'a str,
+pub(super) struct NewText<'a> {
+    pub(super) from: &'a str,
+    pub(super) name: &'a str,
+    pub(super) id: &'a str,
+    pub(super) timestamp: u64,
+    pub(super) text: &'a str,
 }
 
 /// A receipt for a message that the business sent.
-pub struct NewReceipt<'a> {
-    pub id: &'a str,
-    pub to: &'a str,
-    pub status: &'a str,
-    pub timestamp: u64,
-    pub conversation: u64,
+pub(super) struct NewReceipt<'a> {
+    pub(super) id: &'a str,
+    pub(super) to: &'a str,
+    pub(super) status: &'a str,
+    pub(super) timestamp: u64,
+    pub(super) conversation: u64,
 }
 
 impl<'a> Body<'a> {
-    pub fn text(metadata: Metadata<'a>, new: &NewText<'a>) -> Self {
-        let message =
-            TextMessage { from: new.from, id: new.id, timestamp: new.timestamp.to_string(), text: Text { body: new.text }, r#type: "text" };
-        let contact = Contact { profile: Profile { name: new.name }, wa_id: new.from };
-        Self::around(Value { messaging_product: "whatsapp", metadata, contacts: Some([contact]), messages: Some([message]), statuses: None })
+    pub(super) fn text(metadata: Metadata<'a>, new: &NewText<'a>) -> Self {
+        let message = TextMessage {
+            from: new.from,
+            id: new.id,
+            timestamp: new.timestamp.to_string(),
+            text: Text { body: new.text },
+            r#type: "text",
+        };
+        let contact = Contact {
+            profile: Profile { name: new.name },
+            wa_id: new.from,
+        };
+        Self::around(Value {
+            messaging_product: "whatsapp",
+            metadata,
+            contacts: Some([contact]),
+            messages: Some([message]),
+            statuses: None,
+        })
     }
 
-    pub fn receipt(metadata: Metadata<'a>, new: &NewReceipt<'a>) -> Self {
+    pub(super) fn receipt(metadata: Metadata<'a>, new: &NewReceipt<'a>) -> Self {
         let receipt = Receipt {
             id: new.id,
             status: new.status,
@@ -131,13 +146,30 @@ impl<'a> Body<'a> {
                 expiration_timestamp: (new.timestamp + 86_400).to_string(),
                 origin: Origin { r#type: "service" },
             },
-            pricing: Pricing { billable: true, pricing_model: "PMP", category: "service", r#type: "regular" },
+            pricing: Pricing {
+                billable: true,
+                pricing_model: "PMP",
+                category: "service",
+                r#type: "regular",
+            },
         };
-        Self::around(Value { messaging_product: "whatsapp", metadata, contacts: None, messages: None, statuses: Some([receipt]) })
+        Self::around(Value {
+            messaging_product: "whatsapp",
+            metadata,
+            contacts: None,
+            messages: None,
+            statuses: Some([receipt]),
+        })
     }
 
     fn around(value: Value<'a>) -> Self {
         let id = format!("3301{}", value.metadata.display_phone_number);
-        Self { object: "whatsapp_business_account", entry: [Entry { id, changes: [Change { value, field: "messages" }] }] }
+        Self {
+            object: "whatsapp_business_account",
+            entry: [Entry {
+                id,
+                changes: [Change { value, field: "messages" }],
+            }],
+        }
     }
 }

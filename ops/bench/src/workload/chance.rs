@@ -2,7 +2,7 @@
 
 /// What a draw is for; two purposes never share values.
 #[derive(Clone, Copy, Debug)]
-pub enum Purpose {
+pub(super) enum Purpose {
     Order = 1,
     Redelivery = 2,
     Text = 3,
@@ -11,26 +11,26 @@ pub enum Purpose {
 }
 
 /// A short stream of pseudo-random values (wyrand's step: add, multiply to 128 bits, fold).
-pub struct Chance(u64);
+pub(super) struct Chance(u64);
 
 impl Chance {
-    pub fn new(seed: u64, purpose: Purpose, index: usize) -> Self {
+    pub(super) fn new(seed: u64, purpose: Purpose, index: usize) -> Self {
         let mut start = Self(fold(seed ^ 0x2d35_8dcc_aa6c_78a5, 0x8bb8_4b93_962e_acc9 ^ (purpose as u64)));
         let mixed = start.bits();
         Self(fold(mixed ^ 0x4b33_a62e_d433_d4a3, (index as u64) ^ 0x4d5a_2da5_1de1_aa47))
     }
 
-    pub fn bits(&mut self) -> u64 {
+    pub(super) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0xa076_1d64_78bd_642f);
         fold(self.0, self.0 ^ 0xe703_7ed1_a0b4_28db)
     }
 
     /// A value in `0..limit`; 0 if `limit` is 0.
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         usize::try_from((u128::from(self.bits()) * (limit as u128)) >> 64).unwrap_or(0)
     }
 
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }

@@ -7,8 +7,8 @@ mod names;
 mod request;
 #[cfg(test)]
 mod tests;
+mod write;
 
-use body::{Body, Metadata, NewReceipt, NewText};
 use chance::{Chance, Purpose};
 pub use names::{phone_number_id, profile_name, wa_id};
 pub use request::{MadeOnDemand, MadeReady, Requests, Target};
@@ -17,15 +17,6 @@ pub use request::{MadeOnDemand, MadeReady, Requests, Target};
 const GROUP: usize = 10;
 /// Half of the re-deliveries repeat one of the last webhooks, so that they race with it on another connection.
 const CLOSE_BEHIND: usize = 64;
-/// The provider's time of the first webhook (2025-06-15), 200 webhooks a second from there.
-const FIRST_TIMESTAMP: u64 = 1_750_000_000;
-const WEBHOOKS_PER_SECOND: u64 = 200;
-const WORDS: [&str; 40] = [
-    "could", "you", "tell", "me", "whether", "parcel", "order", "left", "warehouse", "yesterday", "because", "tracking", "page", "shows",
-    "nothing", "yet", "and", "our", "anniversary", "is", "on", "Sunday", "größere", "Tasse", "gracias", "por", "todo", "merci", "beaucoup",
-    "price", "including", "shipping", "to", "the", "island", "please", "answer", "soon", "it’s", "urgent",
-];
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mix {
     /// 70 % new texts, 20 % receipts, 10 % exact re-deliveries.
@@ -49,9 +40,14 @@ pub struct Workload {
 pub enum Kind {
     Text,
     /// Stage 0, 1, 2 is `sent`, `delivered`, `read`.
-    Receipt { outbound: usize, stage: usize },
+    Receipt {
+        outbound: usize,
+        stage: usize,
+    },
     /// Byte for byte the webhook at `of`, which is a text.
-    Redelivery { of: usize },
+    Redelivery {
+        of: usize,
+    },
 }
 
 /// A message of the business that must exist before the run; its receipts are part of the workload.
@@ -69,12 +65,26 @@ pub struct Outbound {
 
 impl Workload {
     pub fn storm(seed: u64, webhooks: usize) -> Self {
-        Self { seed, webhooks, mix: Mix::Storm, customers: 5_000, channels: 10, first_channel: 0 }
+        Self {
+            seed,
+            webhooks,
+            mix: Mix::Storm,
+            customers: 5_000,
+            channels: 10,
+            first_channel: 0,
+        }
     }
 
     /// New texts to one channel.
     pub fn texts(seed: u64, webhooks: usize, channel: usize) -> Self {
-        Self { seed, webhooks, mix: Mix::Texts, customers: 500, channels: 1, first_channel: channel }
+        Self {
+            seed,
+            webhooks,
+            mix: Mix::Texts,
+            customers: 500,
+            channels: 1,
+            first_channel: channel,
+        }
     }
 
     pub fn phone_number_ids(&self) -> Vec<String> {
@@ -92,19 +102,14 @@ impl Workload {
             7..9 => {
                 let earlier = order.iter().take(place).filter(|slot| (7..9).contains(*slot)).count();
                 let receipt = group * 2 + earlier;
-                Kind::Receipt { outbound: receipt / 3, stage: receipt % 3 }
+                Kind::Receipt {
+                    outbound: receipt / 3,
+                    stage: receipt % 3,
+                }
             }
-            _ => Kind::Redelivery { of: self.redelivered(index) },
-        }
-    }
-
-    /// Appends the body of webhook `index`.
-    pub fn write_body(&self, index: usize, out: &mut Vec<u8>) -> serde_json::Result<()> {
-        let timestamp = FIRST_TIMESTAMP + index as u64 / WEBHOOKS_PER_SECOND;
-        match self.kind(index) {
-            Kind::Text => self.write_text(index, timestamp, out),
-            Kind::Receipt { outbound, stage } => self.write_receipt(index, timestamp, outbound, stage, out),
-            Kind::Redelivery { of } => self.write_body(of, out),
+            _ => Kind::Redelivery {
+                of: self.redelivered(index),
+            },
         }
     }
 
@@ -115,7 +120,9 @@ impl Workload {
 
     /// The ids of all inbound messages that must be stored, each once.
     pub fn inbound_ids(&self) -> impl Iterator<Item = String> {
-        (0..self.webhooks).filter(|index| self.kind(*index) == Kind::Text).map(|index| self.inbound_id(index))
+        (0..self.webhooks)
+            .filter(|index| self.kind(*index) == Kind::Text)
+            .map(|index| self.inbound_id(index))
     }
 
     /// The messages to seed before the run.
@@ -145,7 +152,10 @@ impl Workload {
     fn redelivered(&self, index: usize) -> usize {
         let mut chance = Chance::new(self.seed, Purpose::Redelivery, index);
         let reach = if chance.bits() & 1 == 0 { index.min(CLOSE_BEHIND) } else { index };
-        (0..64).map(|_| index - 1 - chance.below(reach)).find(|candidate| self.kind_is_text(*candidate)).unwrap_or(0)
+        (0..64)
+            .map(|_| index - 1 - chance.below(reach))
+            .find(|candidate| self.kind_is_text(*candidate))
+            .unwrap_or(0)
     }
 
     /// `kind(index) == Text`, without following a re-delivery to its original.
@@ -164,36 +174,19 @@ impl Workload {
     fn outbound_message(&self, number: usize, last_status: &'static str) -> Outbound {
         let mut chance = Chance::new(self.seed, Purpose::Outbound, number);
         let customer = chance.below(self.customers);
-        let (wa_id, channel) = (wa_id(customer), self.channel_of(customer));
-        let wamid = names::wamid(&wa_id, true, &mut chance);
-        Outbound { wamid, phone_number_id: phone_number_id(channel), wa_id, name: profile_name(customer), channel, last_status }
+        let (to, channel) = (wa_id(customer), self.channel_of(customer));
+        Outbound {
+            wamid: names::wamid(&to, true, &mut chance),
+            phone_number_id: phone_number_id(channel),
+            wa_id: to,
+            name: profile_name(customer),
+            channel,
+            last_status,
+        }
     }
 
     fn channel_of(&self, customer: usize) -> usize {
         self.first_channel + customer % self.channels.max(1)
-    }
-
-    fn write_text(&self, index: usize, timestamp: u64, out: &mut Vec<u8>) -> serde_json::Result<()> {
-        let (customer, id, mut chance) = self.sender(index);
-        let length = 280 + chance.below(430);
-        let mut text = String::with_capacity(length + 16);
-        while text.len() < length {
-            text.push_str(WORDS.get(chance.below(WORDS.len())).copied().unwrap_or_default());
-            text.push(' ');
-        }
-        let channel = self.channel_of(customer);
-        let metadata = Metadata { display_phone_number: &names::display_phone_number(channel), phone_number_id: &phone_number_id(channel) };
-        let new = NewText { from: &wa_id(customer), name: &profile_name(customer), id: &id, timestamp, text: text.trim_end() };
-        serde_json::to_writer(out, &Body::text(metadata, &new))
-    }
-
-    fn write_receipt(&self, index: usize, timestamp: u64, outbound: usize, stage: usize, out: &mut Vec<u8>) -> serde_json::Result<()> {
-        let message = self.outbound_message(outbound, stage_name(stage));
-        let display = names::display_phone_number(message.channel);
-        let metadata = Metadata { display_phone_number: &display, phone_number_id: &message.phone_number_id };
-        let conversation = Chance::new(self.seed, Purpose::Receipt, index).bits();
-        let new = NewReceipt { id: &message.wamid, to: &message.wa_id, status: message.last_status, timestamp, conversation };
-        serde_json::to_writer(out, &Body::receipt(metadata, &new))
     }
 }
 

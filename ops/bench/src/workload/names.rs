@@ -2,10 +2,12 @@
 
 use super::chance::Chance;
 
-const GIVEN: [&str; 12] = ["Amara", "Björn", "Chiara", "Daniel", "Esra", "Farah", "Gül", "Henrik", "Ifeoma", "José", "Kirsten", "Łukasz"];
+const GIVEN: [&str; 12] = [
+    "Amara", "Björn", "Chiara", "Daniel", "Esra", "Farah", "Gül", "Henrik", "Ifeoma", "José", "Kirsten", "Łukasz",
+];
 const FAMILY: [&str; 14] = [
-    "Abebe", "Brandt", "Castillo", "Demir", "Eriksen", "Fontaine", "García", "Haddad", "Ivanova", "Jansen", "Kowalski", "Okafor", "Pereira",
-    "Tanaka",
+    "Abebe", "Brandt", "Castillo", "Demir", "Eriksen", "Fontaine", "García", "Haddad", "Ivanova", "Jansen", "Kowalski", "Okafor",
+    "Pereira", "Tanaka",
 ];
 
 /// The `n`-th channel's `phone_number_id`.
@@ -13,7 +15,7 @@ pub fn phone_number_id(n: usize) -> String {
     format!("{}", 410_277_000_100_000_u64 + n as u64)
 }
 
-pub fn display_phone_number(n: usize) -> String {
+pub(super) fn display_phone_number(n: usize) -> String {
     format!("4930555{n:05}")
 }
 
@@ -29,7 +31,7 @@ pub fn profile_name(n: usize) -> String {
 }
 
 /// A message id as Meta makes them: `wamid.` and the base64 of a small record with the phone and random hex digits.
-pub fn wamid(wa_id: &str, outbound: bool, chance: &mut Chance) -> String {
+pub(super) fn wamid(wa_id: &str, outbound: bool, chance: &mut Chance) -> String {
     let mut record = vec![0x1c, 0x18, u8::try_from(wa_id.len()).unwrap_or(u8::MAX)];
     record.extend_from_slice(wa_id.as_bytes());
     record.extend_from_slice(&[0x15, 0x02, 0x00, if outbound { 0x11 } else { 0x12 }, 0x18, 0x14]);
@@ -58,7 +60,14 @@ mod tests {
 
     #[test]
     fn base64_gives_the_examples_of_rfc_4648() {
-        for (plain, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")] {
+        for (plain, encoded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             assert_eq!(base64(plain.as_bytes()), encoded);
         }
     }

@@ -126,7 +126,7 @@ fn check_version(data: &Path, bin: &Path) -> Result<(), CliError> {
     let file = data.join("PG_VERSION");
     let made_by = std::fs::read_to_string(&file).doing(|| format!("reading {}", file.display()))?;
     let have = std::process::Command::new(bin.join("postgres")).arg("--version").output().doing(|| "asking Postgres for its version".to_owned())?;
-    match (made_by.trim().parse(), major_version(&String::from_utf8_lossy(&have.stdout))) {
+    match (made_by.trim().parse::<u32>(), major_version(&String::from_utf8_lossy(&have.stdout))) {
         (Ok(made_by), Some(have)) if made_by != have => Err(CliError::Usage(format!(
             "the data in {} was made by Postgres {made_by}, found is {have}: set SWITCHBOARD_POSTGRES_BIN to the directory of version {made_by}, or move the data away",
             data.display()

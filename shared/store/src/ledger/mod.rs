@@ -2,6 +2,7 @@
 //! the cost per job falls with the load. `jobs/README.md` has the state machine these statements implement.
 
 mod claim;
+mod depth;
 mod enqueue;
 mod feed;
 mod rescue;
@@ -9,8 +10,9 @@ mod settle;
 mod workers;
 
 pub use claim::{ClaimedJob, claim};
+pub use depth::{DEPTH_CAP, Depth, dead_letters, depth};
 pub use enqueue::{NewJob, enqueue};
 pub use feed::{FeedPosition, Lane, ReadyJob, SuspectJob, heads, lanes, last_position, promote_due, suspects};
 pub use rescue::{Rescued, rescue};
 pub use settle::{Burial, Delay, bury, cancel, complete, delay, release};
-pub use workers::{WorkerRow, cancel_requests, heartbeat, live_slots, paused_queues, register_worker, unregister_worker};
+pub use workers::{WorkerRow, cancel_requests, heartbeat, live_slots, paused_queues, register_worker, running, unregister_worker};

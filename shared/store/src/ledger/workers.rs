@@ -64,3 +64,9 @@ pub async fn cancel_requests(pool: &PgPool, id: WorkerId) -> Result<Vec<JobId>, 
         .await?;
     Ok(rows.into_iter().map(JobId).collect())
 }
+
+/// The jobs that the ledger says `worker` runs.
+pub async fn running(pool: &PgPool, worker: WorkerId) -> Result<Vec<JobId>, StoreError> {
+    let rows = sqlx::query_scalar!("SELECT id FROM jobs WHERE state = 'running' AND locked_by = $1", worker.0).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(JobId).collect())
+}

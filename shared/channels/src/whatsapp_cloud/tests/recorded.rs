@@ -5,7 +5,7 @@ use std::path::Path;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/payloads/whatsapp_cloud");
 
-/// What the events of a recorded file must be, by the beginning of its name; `*` ends a word of any ending.
+/// How the words of a recorded file's events must begin, by the beginning of its name.
 fn expected(name: &str) -> &'static [&'static str] {
     const BY_PREFIX: [(&str, &[&str]); 22] = [
         ("message__reaction", &["reaction"]),

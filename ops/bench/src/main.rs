@@ -1,0 +1,91 @@
+//! `switchboard-bench`: runs one scenario against the product's release binaries and prints what it measured.
+
+use anyhow::Result;
+use bench::lab::{Database, LabArgs};
+use bench::scenario::{backlog, fair, idle, load_only, rest, soak, storm};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Parser)]
+#[command(name = "switchboard-bench", about = "Benchmarks of Switchboard", version)]
+struct Command {
+    #[command(flatten)]
+    lab: LabArgs,
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Subcommand)]
+enum Scenario {
+    /// Many webhooks at once: rates, latencies, cost, exactness
+    Storm(storm::Storm),
+    /// One webhook at a time: latency to the answer and to the stored message
+    Idle(idle::Idle),
+    /// The job engine alone, with and without a backlog
+    Backlog(backlog::Backlog),
+    /// A quiet tenant beside one with a large backlog
+    Fair(fair::Fair),
+    /// A steady rate for a long time: memory and exactness
+    Soak(soak::Soak),
+    /// Memory at rest
+    Rest(rest::Rest),
+    /// Send a storm to a server that runs already; nothing is set up or checked
+    Load(load_only::LoadOnly),
+    /// Print the medians of a results file
+    Medians { file: PathBuf },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let command = Command::parse();
+    // Dropping the scenario stops the processes it has started.
+    let outcome = tokio::select! {
+        outcome = run(&command) => outcome,
+        stopped = interrupted() => stopped.and_then(|()| Err(anyhow::anyhow!("interrupted"))),
+    };
+    let tidied = match command.scenario {
+        Scenario::Load(_) | Scenario::Medians { .. } => Ok(()),
+        _ if command.lab.keep => {
+            eprintln!("kept: database {}", LabArgs::database_name());
+            Ok(())
+        }
+        _ => Database::drop_if_exists(&command.lab.pg, &LabArgs::database_name()).await,
+    };
+    let code = match outcome.and_then(|passed| tidied.map(|()| passed)) {
+        Ok(true) => 0,
+        Ok(false) => 1,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            2
+        }
+    };
+    // Not a return: a load that was interrupted still runs on its thread, and nobody waits for it.
+    std::process::exit(code)
+}
+
+/// Whether the product kept its promises.
+async fn run(command: &Command) -> Result<bool> {
+    let lab = &command.lab;
+    let report = match &command.scenario {
+        Scenario::Storm(storm) => storm::run(lab, storm).await,
+        Scenario::Idle(idle) => idle::run(lab, idle).await,
+        Scenario::Backlog(backlog) => backlog::run(lab, backlog).await,
+        Scenario::Fair(fair) => fair::run(lab, fair).await,
+        Scenario::Soak(soak) => soak::run(lab, soak).await,
+        Scenario::Rest(rest) => rest::run(lab, rest).await,
+        Scenario::Load(load) => return load_only::run(load).await.map(|()| true),
+        Scenario::Medians { file } => return bench::medians::print(file).map(|()| true),
+    }?;
+    Ok(report.passed)
+}
+
+async fn interrupted() -> Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

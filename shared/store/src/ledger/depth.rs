@@ -1,0 +1,48 @@
+//! How much waits. Counting stops at a cap, so that a look at a long queue costs no more than one at a short one.
+
+use crate::StoreError;
+use sqlx::PgPool;
+
+/// Counts are exact up to here.
+pub const DEPTH_CAP: i64 = 100_000;
+
+/// How a queue stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Depth {
+    /// Jobs that could run now; at most [`DEPTH_CAP`].
+    pub ready: i64,
+    /// Jobs that wait for a time; at most [`DEPTH_CAP`].
+    pub delayed: i64,
+    /// The age of the oldest ready job, in seconds; 0 if there is none.
+    pub oldest_seconds: f64,
+}
+
+/// How `queue` stands.
+pub async fn depth(pool: &PgPool, queue: &str) -> Result<Depth, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        WITH RECURSIVE lane AS (
+          (SELECT priority, tenant_id, created_at FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL
+           ORDER BY queue, priority, tenant_id, position LIMIT 1)
+          UNION ALL
+          SELECT n.priority, n.tenant_id, n.created_at FROM lane l CROSS JOIN LATERAL (
+            SELECT j.priority, j.tenant_id, j.created_at FROM jobs j
+            WHERE j.queue = $1 AND j.state = 'queued' AND j.run_at IS NULL AND (j.priority, j.tenant_id) > (l.priority, l.tenant_id)
+            ORDER BY j.queue, j.priority, j.tenant_id, j.position LIMIT 1) n
+        )
+        SELECT (SELECT count(*) FROM (SELECT FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL LIMIT $2) r) AS "ready!",
+               (SELECT count(*) FROM (SELECT FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NOT NULL LIMIT $2) d) AS "delayed!",
+               coalesce((SELECT extract(epoch FROM now() - min(created_at))::float8 FROM lane), 0) AS "oldest!"
+        "#,
+        queue,
+        DEPTH_CAP
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(Depth { ready: row.ready, delayed: row.delayed, oldest_seconds: row.oldest })
+}
+
+/// How many dead letters there are; at most [`DEPTH_CAP`].
+pub async fn dead_letters(pool: &PgPool) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM (SELECT FROM jobs_dead LIMIT $1) d"#, DEPTH_CAP).fetch_one(pool).await?)
+}

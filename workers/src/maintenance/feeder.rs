@@ -1,0 +1,144 @@
+//! The feeder: names due jobs to the workers, and never more than a window of them.
+
+use super::{Leading, lanes::Lanes, packing, suspects::Suspects};
+use jobs::{
+    dispatch::Dispatch,
+    queue::{Queue, Window},
+};
+use std::{error::Error, time::Duration};
+use store::ledger;
+use tokio::time::Instant;
+
+/// How often an idle queue is looked at when no wake comes. Without Redis there are none, so it is looked at more often.
+const IDLE: Duration = Duration::from_millis(200);
+const IDLE_WITHOUT_WAKES: Duration = Duration::from_millis(10);
+/// How often a busy one is.
+const BUSY: Duration = Duration::from_millis(3);
+/// The pause after a failure.
+const TROUBLE: Duration = Duration::from_millis(200);
+/// How often due jobs are moved to their lanes.
+const PROMOTE: Duration = Duration::from_millis(25);
+/// How many at once.
+const PROMOTE_LIMIT: i64 = 1_000;
+/// How often the pauses and the number of slots are read.
+const SETTINGS: Duration = Duration::from_secs(1);
+
+struct Feeder<D> {
+    leading: Leading<D>,
+    queue: Queue,
+    lanes: Lanes,
+    suspects: Suspects,
+    promoted: Instant,
+    settings: (Instant, Settings),
+}
+
+#[derive(Clone, Copy, Default)]
+struct Settings {
+    slots: usize,
+    paused: bool,
+}
+
+/// What a round found.
+enum Round {
+    /// Hints went out, or many wait: look again soon.
+    Busy,
+    /// Nothing to do until somebody rings.
+    Idle,
+}
+
+/// Feeds `queue` until it is aborted.
+pub(super) async fn feed<D: Dispatch>(leading: Leading<D>, queue: Queue) {
+    let past = Instant::now() - Duration::from_secs(60);
+    let idle = if leading.redis.is_some() { IDLE } else { IDLE_WITHOUT_WAKES };
+    let mut feeder = Feeder {
+        lanes: Lanes::new(queue.name),
+        suspects: Suspects::new(),
+        promoted: past,
+        settings: (past, Settings::default()),
+        leading,
+        queue,
+    };
+    let mut troubled = false;
+    loop {
+        let pause = match feeder.round().await {
+            Ok(round) => {
+                if std::mem::take(&mut troubled) {
+                    tracing::info!(queue = queue.name, "feeding again");
+                }
+                match round {
+                    Round::Busy => BUSY,
+                    Round::Idle => idle,
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut troubled, true) {
+                    tracing::warn!(queue = queue.name, %error, "cannot feed; trying until it works");
+                }
+                feeder.lanes.forget();
+                TROUBLE
+            }
+        };
+        let rang = feeder.leading.bells.wait(queue.name, pause).await;
+        feeder.lanes.hear(rang);
+    }
+}
+
+impl<D: Dispatch> Feeder<D> {
+    async fn round(&mut self) -> Result<Round, Box<dyn Error + Send + Sync>> {
+        let settings = self.settings().await?;
+        if settings.paused {
+            return Ok(Round::Idle);
+        }
+        let (pool, name) = (&self.leading.pool, self.queue.name);
+        let waiting = self.leading.dispatch.waiting(name).await?;
+        metrics::gauge!("switchboard_dispatch_window", "queue" => name).set(if waiting.hints == usize::MAX { 0.0 } else { count(waiting.hints) });
+        if waiting.emptied {
+            tracing::info!(queue = name, "the dispatcher was empty; feeding from the start");
+            self.lanes.forget();
+        }
+        if self.promoted.elapsed() > PROMOTE {
+            ledger::promote_due(pool, name, PROMOTE_LIMIT).await?;
+            self.promoted = Instant::now();
+        }
+        let window = match self.queue.window {
+            Window::Fixed(hints) => hints,
+            Window::PerSlot(hints) => (hints * settings.slots).max(2),
+        };
+        // A batched queue fills up one by one; others wait until it is worth a statement.
+        let refill = if self.queue.batch_weight.is_some() { window } else { window * 3 / 4 };
+        if waiting.hints >= refill {
+            return Ok(if waiting.hints == usize::MAX { Round::Idle } else { Round::Busy });
+        }
+        let mut hints = self.suspects.next(pool, self.queue).await?;
+        let free = window - waiting.hints;
+        let chosen = self.lanes.choose(pool, packing::jobs_for(self.queue, free)).await?;
+        let (packed, left) = packing::pack(self.queue, chosen, free, waiting.hints == 0);
+        self.lanes.put_back(&left);
+        hints.extend(packed);
+        if hints.is_empty() {
+            return Ok(if waiting.hints > 0 || !left.is_empty() { Round::Busy } else { Round::Idle });
+        }
+        metrics::counter!("switchboard_hints_dispatched_total", "queue" => name).increment(hints.len() as u64);
+        self.leading.dispatch.push(name, hints).await?;
+        Ok(Round::Busy)
+    }
+
+    async fn settings(&mut self) -> Result<Settings, store::StoreError> {
+        if self.settings.0.elapsed() > SETTINGS {
+            let (pool, name) = (&self.leading.pool, self.queue.name);
+            let paused = ledger::paused_queues(pool).await?.iter().any(|queue| queue == name);
+            let slots = usize::try_from(ledger::live_slots(pool, name).await?).unwrap_or(0);
+            if self.settings.1.paused && !paused {
+                // Hints that went out during the pause were refused.
+                self.lanes.forget();
+            }
+            self.settings = (Instant::now(), Settings { slots, paused });
+        }
+        Ok(self.settings.1)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge; windows are small")]
+fn count(hints: usize) -> f64 {
+    hints as f64
+}

@@ -1,0 +1,94 @@
+//! From jobs to hints.
+
+use domain::JobId;
+use jobs::{dispatch::Hint, queue::Queue};
+use store::ledger::ReadyJob;
+
+/// Batches of one process run side by side best if they do not want the same rows: tenants are dealt to this many piles.
+const PILES: usize = 2;
+/// Jobs in one hint, whatever their weight.
+const JOBS_PER_HINT: usize = 256;
+
+/// How many jobs to choose so that `hints` hints can be filled.
+pub(super) fn jobs_for(queue: Queue, hints: usize) -> usize {
+    if queue.batch_weight.is_some() { hints.saturating_mul(JOBS_PER_HINT) } else { hints }
+}
+
+/// Packs `jobs` into at most `limit` hints, and returns those that did not fit. In a batched queue a hint that is not full
+/// goes out only if `partial`: otherwise it is worth waiting for company, since the workers have enough to do.
+pub(super) fn pack(queue: Queue, jobs: Vec<ReadyJob>, limit: usize, partial: bool) -> (Vec<Hint>, Vec<ReadyJob>) {
+    let Some(full) = queue.batch_weight else {
+        let (now, later) = jobs.split_at(jobs.len().min(limit));
+        return (now.iter().map(|job| Hint { jobs: vec![job.id] }).collect(), later.to_vec());
+    };
+    let mut piles: Vec<(Vec<ReadyJob>, i32)> = vec![(Vec::new(), 0); PILES];
+    let (mut hints, mut left): (Vec<Hint>, Vec<ReadyJob>) = (Vec::new(), Vec::new());
+    for job in jobs {
+        if hints.len() >= limit {
+            left.push(job);
+            continue;
+        }
+        let pile = usize::try_from(job.lane.tenant_id.0).unwrap_or(0) % PILES;
+        if let Some((pile, weight)) = piles.get_mut(pile) {
+            pile.push(job);
+            *weight = weight.saturating_add(job.weight);
+            if *weight >= full || pile.len() >= JOBS_PER_HINT {
+                hints.push(hint(pile));
+                pile.clear();
+                *weight = 0;
+            }
+        }
+    }
+    for (pile, _) in piles.into_iter().filter(|(pile, _)| !pile.is_empty()) {
+        if partial && hints.len() < limit {
+            hints.push(hint(&pile));
+        } else {
+            left.extend(pile);
+        }
+    }
+    (hints, left)
+}
+
+fn hint(jobs: &[ReadyJob]) -> Hint {
+    let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
+    Hint { jobs: ids }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::TenantId;
+    use jobs::queue::{OVERRIDES, WEBHOOKS};
+    use store::ledger::Lane;
+
+    fn job(tenant: i32, weight: i32) -> ReadyJob {
+        ReadyJob { id: JobId::generate(), lane: Lane { priority: 0, tenant_id: TenantId(tenant) }, position: 1, weight, is_head: true }
+    }
+
+    #[test]
+    fn jobs_of_an_unbatched_queue_travel_alone() {
+        let (hints, left) = pack(OVERRIDES, vec![job(1, 1), job(2, 1), job(3, 1)], 2, true);
+        assert_eq!((hints.len(), left.len()), (2, 1));
+        assert!(hints.iter().all(|hint| hint.jobs.len() == 1));
+    }
+
+    #[test]
+    fn a_batch_is_full_by_weight_and_holds_tenants_of_one_pile() {
+        let jobs: Vec<_> = (0..40).map(|n| job(n % 4, 50)).collect();
+        let (hints, left) = pack(WEBHOOKS, jobs.clone(), 10, false);
+        assert_eq!((hints.len(), left.len()), (4, 0));
+        for hint in hints {
+            let piles: std::collections::HashSet<_> =
+                jobs.iter().filter(|job| hint.jobs.contains(&job.id)).map(|job| job.lane.tenant_id.0 % 2).collect();
+            assert_eq!((hint.jobs.len(), piles.len()), (10, 1));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fill_a_batch_waits_only_while_workers_are_busy() {
+        let (hints, left) = pack(WEBHOOKS, vec![job(1, 1), job(2, 1)], 5, false);
+        assert_eq!((hints.len(), left.len()), (0, 2));
+        let (hints, left) = pack(WEBHOOKS, left, 5, true);
+        assert_eq!((hints.len(), left.len()), (2, 0));
+    }
+}

@@ -1,0 +1,12 @@
+//! The kinds of jobs that workers run. A new kind is its folder in `jobs/src` and one line here.
+
+use jobs::{Handler, expire_override::ExpireOverride, probe::Probe, process_webhook::ProcessWebhook};
+
+/// All kinds. `probes`: also the one for trying the engine.
+pub(crate) fn handlers(probes: bool) -> Vec<Handler> {
+    let mut handlers = vec![Handler::batch::<ProcessWebhook>(), Handler::single::<ExpireOverride>()];
+    if probes {
+        handlers.push(Handler::single::<Probe>());
+    }
+    handlers
+}

@@ -1,0 +1,117 @@
+//! Running jobs: claim in the ledger, run, settle in the ledger. Where hints come from is `backend` and `local`.
+
+pub(crate) mod backend;
+mod claims;
+mod heartbeat;
+mod held;
+pub(crate) mod local;
+mod outcomes;
+mod run;
+
+use crate::maintenance::Bells;
+use claims::Claims;
+use domain::WorkerId;
+use held::Held;
+use jobs::{Handler, Services};
+use outcomes::Outcomes;
+use platform::config::Config;
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+use store::{
+    PgPool, StoreError,
+    ledger::{self, WorkerRow},
+};
+use tokio::{
+    sync::watch,
+    time::Instant,
+};
+
+pub(crate) use run::work;
+
+/// One worker process.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    /// For claims, outcomes and heartbeats: jobs that use up their own connections must not hold these up.
+    control: PgPool,
+    services: Arc<Services>,
+    handlers: HashMap<&'static str, Handler>,
+    /// Changes when the process was declared dead: claims of the old id stay fenced for ever.
+    worker: Arc<RwLock<WorkerId>>,
+    held: Arc<Held>,
+    claims: Claims,
+    outcomes: Outcomes,
+    stopping: watch::Receiver<bool>,
+    /// Rung when this process takes a hint, so that a feeder in it fills up at once.
+    pub(crate) bells: Arc<Bells>,
+}
+
+impl Runtime {
+    /// Announces the worker, and starts its heartbeat.
+    pub(crate) async fn start(
+        control: PgPool,
+        services: Arc<Services>,
+        handlers: Vec<Handler>,
+        row: WorkerRow,
+        config: &Config,
+        stopping: watch::Receiver<bool>,
+    ) -> Arc<Self> {
+        announce(&control, &row).await;
+        let worker = Arc::new(RwLock::new(row.id));
+        let held = Arc::new(Held::default());
+        let runtime = Arc::new(Self {
+            claims: Claims::start(control.clone(), worker.clone(), held.clone()),
+            outcomes: Outcomes::start(control.clone(), held.clone()),
+            control,
+            services,
+            handlers: handlers.into_iter().map(|handler| (handler.kind, handler)).collect(),
+            worker,
+            held,
+            stopping,
+            bells: Arc::new(Bells::default()),
+        });
+        tokio::spawn(heartbeat::beat(runtime.clone(), row, config.worker_heartbeat));
+        runtime
+    }
+
+    fn worker_id(&self) -> WorkerId {
+        *self.worker.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Lets running jobs end until `deadline`, gives the rest back to the queue, and takes leave.
+    pub(crate) async fn stop(&self, deadline: Instant) {
+        while !self.held.is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let worker = self.worker_id();
+        match self.give_back(worker).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(jobs, "gave unfinished jobs back to the queue"),
+            Err(error) => tracing::warn!(%error, "could not give jobs back; they will be rescued"),
+        }
+    }
+
+    async fn give_back(&self, worker: WorkerId) -> Result<u64, StoreError> {
+        let mut conn = self.control.acquire().await?;
+        let released = ledger::release(&mut conn, worker).await?;
+        ledger::unregister_worker(&self.control, worker).await?;
+        Ok(released)
+    }
+}
+
+/// Without its row a worker can claim nothing, so there is nothing to do but wait for the database.
+async fn announce(pool: &PgPool, row: &WorkerRow) {
+    let mut reported = false;
+    while let Err(error) = ledger::register_worker(pool, row).await {
+        if !std::mem::replace(&mut reported, true) {
+            tracing::warn!(%error, "cannot announce this worker yet; trying until the database answers");
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}

@@ -1,0 +1,146 @@
+//! The one place that writes how runs ended. Outcomes that arrive at the same time become one transaction; it is repeated
+//! until the database takes it, since a job whose outcome is not written would stay `running`.
+
+use super::held::Held;
+use domain::{JobId, WorkerId};
+use std::{sync::Arc, time::Duration};
+use store::{
+    PgPool, StoreError,
+    ledger::{self, Burial, Delay},
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// Outcomes in one transaction.
+const GROUP: usize = 512;
+
+/// How a run ended, when its job did not settle itself.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    Complete { id: JobId, ordered: bool },
+    Delay(Delay),
+    Bury(Burial),
+    Cancel(JobId),
+}
+
+impl Outcome {
+    fn id(&self) -> JobId {
+        match self {
+            Self::Complete { id, .. } | Self::Cancel(id) => *id,
+            Self::Delay(delay) => delay.id,
+            Self::Bury(burial) => burial.id,
+        }
+    }
+}
+
+struct Request {
+    worker: WorkerId,
+    outcomes: Vec<Outcome>,
+    written: oneshot::Sender<()>,
+}
+
+/// Writes outcomes.
+#[derive(Debug)]
+pub(super) struct Outcomes(mpsc::Sender<Request>);
+
+impl Outcomes {
+    pub(super) fn start(pool: PgPool, held: Arc<Held>) -> Self {
+        let (sender, receiver) = mpsc::channel(GROUP);
+        tokio::spawn(serve(pool, held, receiver));
+        Self(sender)
+    }
+
+    /// Returns when the outcomes are written. `worker`: the id under which the jobs were claimed.
+    pub(super) async fn write(&self, worker: WorkerId, outcomes: Vec<Outcome>) {
+        let (written, done) = oneshot::channel();
+        if self.0.send(Request { worker, outcomes, written }).await.is_ok() {
+            done.await.unwrap_or_default();
+        }
+    }
+}
+
+async fn serve(pool: PgPool, held: Arc<Held>, mut receiver: mpsc::Receiver<Request>) {
+    let mut requests = Vec::with_capacity(GROUP);
+    while receiver.recv_many(&mut requests, GROUP).await > 0 {
+        // Nearly always one id; another one only after this process was declared dead.
+        let mut workers: Vec<WorkerId> = requests.iter().map(|request: &Request| request.worker).collect();
+        workers.dedup();
+        workers.sort_unstable();
+        workers.dedup();
+        for worker in workers {
+            let outcomes: Vec<Outcome> =
+                requests.iter().filter(|request| request.worker == worker).flat_map(|request| &request.outcomes).cloned().collect();
+            persist(&pool, worker, &outcomes).await;
+            held.remove(outcomes.iter().map(Outcome::id).collect::<Vec<_>>().iter());
+        }
+        for request in requests.drain(..) {
+            // Nobody waits any more when the run was given up at shutdown.
+            request.written.send(()).unwrap_or_default();
+        }
+    }
+}
+
+async fn persist(pool: &PgPool, worker: WorkerId, outcomes: &[Outcome]) {
+    let mut pause = Duration::from_millis(20);
+    loop {
+        match write(pool, worker, outcomes).await {
+            Ok(()) => return,
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, jobs = outcomes.len(), "outcomes not written yet; trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+            Err(error) if outcomes.len() > 1 => {
+                tracing::error!(%error, jobs = outcomes.len(), "outcomes refused together; writing them one by one");
+                for outcome in outcomes {
+                    Box::pin(persist(pool, worker, std::slice::from_ref(outcome))).await;
+                }
+                return;
+            }
+            Err(error) => {
+                // Left `running`: the heartbeat gives it back to the queue.
+                let id = outcomes.first().map(|outcome| outcome.id().to_string());
+                tracing::error!(%error, id, "the outcome of a job cannot be written");
+                return;
+            }
+        }
+    }
+}
+
+async fn write(pool: &PgPool, worker: WorkerId, outcomes: &[Outcome]) -> Result<(), StoreError> {
+    let (mut complete, mut ordered, mut delays, mut burials, mut cancels) = (Vec::new(), false, Vec::new(), Vec::new(), Vec::new());
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Complete { id, ordered: has_key } => {
+                complete.push(*id);
+                ordered |= has_key;
+            }
+            Outcome::Delay(delay) => delays.push(delay.clone()),
+            Outcome::Bury(burial) => burials.push(burial.clone()),
+            Outcome::Cancel(id) => cancels.push(*id),
+        }
+    }
+    if delays.is_empty() && burials.is_empty() && cancels.is_empty() {
+        let mut conn = pool.acquire().await?;
+        ledger::complete(&mut conn, worker, &complete, ordered).await?;
+        return Ok(());
+    }
+    let mut tx = pool.begin().await?;
+    if !complete.is_empty() {
+        ledger::complete(&mut tx, worker, &complete, ordered).await?;
+    }
+    if !delays.is_empty() {
+        // A job whose cancellation was asked for is not put back.
+        cancels.extend(delays.iter().map(|delay| delay.id));
+    }
+    if !cancels.is_empty() {
+        ledger::cancel(&mut tx, worker, &cancels).await?;
+    }
+    if !delays.is_empty() {
+        ledger::delay(&mut tx, worker, &delays).await?;
+    }
+    if !burials.is_empty() {
+        ledger::bury(&mut tx, worker, &burials).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! One hint, from claim to outcome.
+
+use super::{Runtime, outcomes::Outcome};
+use domain::{JobId, WorkerId};
+use futures::FutureExt;
+use jobs::{Done, Handler, JobContext, JobError, Policy, dispatch::Hint, policy::Decision};
+use serde_json::json;
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use store::ledger::{Burial, ClaimedJob, Delay};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+/// For kinds that no handler of this process knows: another version may know them.
+const UNKNOWN_KIND: Policy = Policy {
+    queue: "",
+    max_attempts: 5,
+    backoff: Duration::from_secs(5),
+    max_backoff: Duration::from_mins(5),
+    timeout: Duration::from_secs(1),
+};
+
+/// Takes the jobs that `hint` names and runs them. Returns when their outcomes are written.
+pub(crate) async fn work(runtime: Arc<Runtime>, queue: &'static str, hint: Hint) {
+    if runtime.is_stopping() {
+        return;
+    }
+    // There is room for another hint now.
+    runtime.bells.nudge(queue);
+    // The id under which they are claimed: read before, so that a change meanwhile leaves them fenced rather than stolen.
+    let worker = runtime.worker_id();
+    let mut by_kind: BTreeMap<String, Vec<ClaimedJob>> = BTreeMap::new();
+    for job in runtime.claims.take(hint.jobs).await {
+        by_kind.entry(job.kind.clone()).or_default().push(job);
+    }
+    for (kind, jobs) in by_kind {
+        let Some(handler) = runtime.handlers.get(kind.as_str()) else {
+            let error = JobError::retry("unknown_kind", format!("this worker knows no job of kind {kind}"));
+            let outcomes = jobs.iter().map(|job| failed(&UNKNOWN_KIND, job, &error)).collect();
+            runtime.outcomes.write(worker, outcomes).await;
+            continue;
+        };
+        let (good, bad): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (handler.check(&job), job)).partition(|(check, _)| check.is_ok());
+        if !bad.is_empty() {
+            let outcomes = bad.iter().filter_map(|(check, job)| Some(failed(&handler.policy, job, check.as_ref().err()?))).collect();
+            runtime.outcomes.write(worker, outcomes).await;
+        }
+        let good: Vec<ClaimedJob> = good.into_iter().map(|(_, job)| job).collect();
+        if handler.batched {
+            run(&runtime, worker, *handler, good).await;
+        } else {
+            for job in good {
+                run(&runtime, worker, *handler, vec![job]).await;
+            }
+        }
+    }
+}
+
+async fn run(runtime: &Arc<Runtime>, worker: WorkerId, handler: Handler, jobs: Vec<ClaimedJob>) {
+    let Some(first) = jobs.first() else { return };
+    let span = tracing::info_span!("job", kind = handler.kind, id = %first.id, jobs = jobs.len(), attempt = first.attempt,
+        tenant = %first.tenant_id, trace = first.trace.as_deref());
+    if let Some(trace) = first.trace.as_deref().and_then(platform::trace_context::TraceContext::parse) {
+        trace.link(&span);
+    }
+    let started = Instant::now();
+    let bell = match jobs.as_slice() {
+        [alone] => runtime.held.bell(alone.id),
+        _ => None,
+    };
+    let ctx = JobContext::new(runtime.services.clone(), worker, &jobs);
+    let body = async {
+        let attempt = AssertUnwindSafe(handler.run(jobs.clone(), &ctx)).catch_unwind();
+        tokio::select! {
+            ended = tokio::time::timeout(handler.policy.timeout, attempt) => match ended {
+                Ok(Ok(result)) => Some(result),
+                Ok(Err(panic)) => Some(Err(JobError::retry("panicked", format!("the job panicked: {}", panic_message(&*panic))))),
+                Err(_) => Some(Err(JobError::retry("timed_out", format!("the job ran longer than {:?}", handler.policy.timeout)))),
+            },
+            () = async { match bell { Some(bell) => bell.notified().await, None => std::future::pending().await } } => None,
+        }
+    };
+    let result = body.instrument(span.clone()).await;
+    observe(&handler, jobs.len(), started.elapsed(), result.as_ref());
+    let outcomes: Vec<Outcome> = match &result {
+        Some(Ok(done)) if done.is_settled() => {
+            runtime.held.remove(jobs.iter().map(|job| &job.id));
+            return;
+        }
+        Some(Ok(_)) => jobs.iter().map(|job| Outcome::Complete { id: job.id, ordered: job.ordered }).collect(),
+        Some(Err(error)) => span.in_scope(|| jobs.iter().map(|job| outcome_of(&handler, job, error, jobs.len())).collect()),
+        None => jobs.iter().map(|job| Outcome::Cancel(job.id)).collect(),
+    };
+    runtime.outcomes.write(worker, outcomes).await;
+}
+
+/// In a batch nobody knows whose fault a failure was, so all are put back at no cost, and run in smaller company.
+fn outcome_of(handler: &Handler, job: &ClaimedJob, error: &JobError, batch: usize) -> Outcome {
+    let own = matches!(error, JobError::Retry { .. } | JobError::RetryAfter { .. } | JobError::Fail { .. });
+    if own && batch > 1 {
+        tracing::warn!(%error, id = %job.id, "a batch failed; its jobs run in smaller company");
+        return Outcome::Delay(Delay { id: job.id, after: None, free: true, suspect: true, error: Some(describe(job.id, error, job.attempt)) });
+    }
+    failed(&handler.policy, job, error)
+}
+
+fn failed(policy: &Policy, job: &ClaimedJob, error: &JobError) -> Outcome {
+    let described = describe(job.id, error, job.attempt);
+    match policy.decide(error, job.attempt, job.max_attempts, rand::random()) {
+        Decision::Dead => {
+            tracing::error!(class = error.class(), %error, id = %job.id, kind = job.kind, "dead letter: see `switchboard jobs show {}`", job.id);
+            metrics::counter!("switchboard_jobs_dead_total", "kind" => job.kind.clone()).increment(1);
+            Outcome::Bury(Burial { id: job.id, fingerprint: format!("{}:{}", job.kind, error.class()), error: described })
+        }
+        Decision::Retry(after) => {
+            tracing::warn!(class = error.class(), %error, id = %job.id, kind = job.kind, attempt = job.attempt, ?after, "job failed; it will be retried");
+            metrics::counter!("switchboard_jobs_retried_total", "kind" => job.kind.clone()).increment(1);
+            Outcome::Delay(Delay { id: job.id, after: Some(after), free: false, suspect: false, error: Some(described) })
+        }
+        Decision::Snooze(after) => {
+            tracing::debug!(class = error.class(), %error, id = %job.id, ?after, "job snoozed");
+            Outcome::Delay(Delay { id: job.id, after: Some(after), free: true, suspect: false, error: None })
+        }
+    }
+}
+
+fn describe(id: JobId, error: &JobError, attempt: i16) -> serde_json::Value {
+    // Bounded: an error message may quote a whole statement.
+    let message: String = error.to_string().chars().take(2_000).collect();
+    json!({"class": error.class(), "message": message, "attempt": attempt, "job": id})
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+fn observe(handler: &Handler, jobs: usize, took: Duration, result: Option<&Result<Done, JobError>>) {
+    let outcome = match result {
+        Some(Ok(_)) => "done",
+        Some(Err(error)) => error.class(),
+        None => "cancelled",
+    };
+    metrics::counter!("switchboard_jobs_run_total", "kind" => handler.kind, "outcome" => outcome).increment(jobs as u64);
+    metrics::histogram!("switchboard_job_seconds", "kind" => handler.kind).record(took.as_secs_f64());
+}
