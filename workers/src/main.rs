@@ -1,1 +1,154 @@
-fn main(){}
+//! `switchboard-worker`: runs jobs. Any number of these may run; one of them leads.
+
+mod maintenance;
+mod registry;
+mod runtime;
+
+use anyhow::Context;
+use clap::Parser;
+use domain::WorkerId;
+use jobs::{
+    Services,
+    dispatch::{LocalDispatch, RedisDispatch},
+    queue::{self, Queue},
+    wake::Waker,
+};
+use maintenance::Leading;
+use platform::config::{Config, DispatchMode};
+use runtime::{Runtime, backend, local};
+use std::{sync::Arc, time::Duration};
+use store::{channel_map::ChannelMap, inbound::PeopleCache, ledger::WorkerRow};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+    time::Instant,
+};
+
+/// Runs Switchboard's jobs. Settings come from the environment: see the README.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard-worker", version)]
+struct Arguments {
+    /// Queues to work, comma separated: webhooks, overrides, probes. Default: all.
+    #[arg(long, value_delimiter = ',')]
+    queues: Vec<String>,
+    /// Jobs at once, per queue. Default: each queue's own.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: Option<u16>,
+}
+
+/// Everything is over this long after the first signal.
+const STOP_WITHIN: Duration = Duration::from_secs(9);
+/// Running jobs get this much of it.
+const FINISH_WITHIN: Duration = Duration::from_secs(7);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let config = Arc::new(Config::load()?);
+    let telemetry = platform::telemetry::init("switchboard-worker", &config)?;
+    let queues = chosen_queues(&arguments)?;
+    let metrics = platform::metrics::serve(platform::metrics::install(), config.metrics_port).await.context("cannot serve metrics")?;
+    let (stop, stopping) = watch::channel(false);
+    let concurrency = |queue: Queue| arguments.concurrency.map_or(queue.concurrency, usize::from);
+
+    let url = &*config.database_url;
+    let slots: usize = queues.iter().map(|queue| concurrency(*queue)).sum();
+    let services = Arc::new(Services {
+        pool: store::connect(url, "switchboard-worker", config.database_connections)?,
+        waker: waker(&config)?,
+        channels: ChannelMap::new("WHATSAPP"),
+        people: PeopleCache::default(),
+        human_override_ttl: chrono::TimeDelta::from_std(config.human_override_ttl)?,
+    });
+    let control = store::connect(url, "switchboard-worker-control", 6)?;
+    let row = WorkerRow {
+        id: WorkerId::generate(),
+        name: format!("{}:{}", hostname(), std::process::id()),
+        queues: queues.iter().map(|queue| queue.name.to_owned()).collect(),
+        concurrency: i32::try_from(queues.iter().map(|queue| concurrency(*queue)).min().unwrap_or(1))?,
+    };
+    let (id, name) = (row.id, row.name.clone());
+    let handlers = registry::handlers(config.bench_jobs);
+    let runtime = Runtime::start(control.clone(), services, handlers, row, &config, stopping.clone()).await;
+    let mut working = JoinSet::new();
+    match config.dispatch {
+        DispatchMode::Redis => {
+            let client = redis_client(&config)?;
+            let leading = Leading {
+                pool: control,
+                config: config.clone(),
+                dispatch: RedisDispatch::new(client.clone()),
+                redis: Some(client.clone()),
+                bells: runtime.bells.clone(),
+            };
+            working.spawn(maintenance::lead(leading, stopping.clone()));
+            for queue in &queues {
+                working.spawn(backend::supervise(runtime.clone(), client.clone(), *queue, concurrency(*queue), stopping.clone()));
+            }
+        }
+        DispatchMode::Local => {
+            let (dispatch, mut receivers) = LocalDispatch::new(queues.iter().map(|queue| queue.name));
+            let leading = Leading { pool: control, config: config.clone(), dispatch, redis: None, bells: runtime.bells.clone() };
+            working.spawn(maintenance::lead(leading, stopping.clone()));
+            for queue in &queues {
+                if let Some(hints) = receivers.remove(queue.name) {
+                    working.spawn(local::serve(runtime.clone(), queue.name, hints, concurrency(*queue)));
+                }
+            }
+        }
+    }
+    tracing::info!(%id, name, queues = ?queues.iter().map(|queue| queue.name).collect::<Vec<_>>(), slots, %metrics, "worker is ready");
+
+    signalled().await?;
+    let started = Instant::now();
+    tracing::info!("stopping: finishing what runs");
+    stop.send_replace(true);
+    tokio::spawn(async move {
+        tokio::time::sleep_until(started + STOP_WITHIN).await;
+        tracing::warn!("stopping took too long; what still runs will be rescued");
+        std::process::exit(0);
+    });
+    runtime.stop(started + FINISH_WITHIN).await;
+    working.shutdown().await;
+    tracing::info!(took = ?started.elapsed(), "stopped");
+    drop(telemetry);
+    Ok(())
+}
+
+fn chosen_queues(arguments: &Arguments) -> anyhow::Result<Vec<Queue>> {
+    if arguments.queues.is_empty() {
+        return Ok(queue::ALL.to_vec());
+    }
+    let known: Vec<&str> = queue::ALL.iter().map(|queue| queue.name).collect();
+    arguments
+        .queues
+        .iter()
+        .map(|name| queue::find(name).with_context(|| format!("there is no queue `{name}`; there are: {}", known.join(", "))))
+        .collect()
+}
+
+fn redis_client(config: &Config) -> anyhow::Result<redis::Client> {
+    let url = config.redis_url.as_ref().context("REDIS_URL is not set; set it, or DISPATCH=local to run one worker without Redis")?;
+    redis::Client::open(&**url).context("REDIS_URL is not a Redis URL")
+}
+
+fn waker(config: &Config) -> anyhow::Result<Waker> {
+    Ok(match config.dispatch {
+        DispatchMode::Redis => Waker::redis(redis_client(config)?),
+        DispatchMode::Local => Waker::none(),
+    })
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown-host".to_owned(), |name| name.trim().to_owned())
+}
+
+async fn signalled() -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

