@@ -100,6 +100,12 @@ CREATE TABLE job_workers (
 );
 COMMENT ON TABLE job_workers IS 'Worker processes. When heartbeat_at is older than the limit, the process counts as dead and its running jobs are rescued.';
 
+CREATE TABLE job_leader (
+  only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+  beat_at   timestamptz NOT NULL
+);
+COMMENT ON TABLE job_leader IS 'When the leader last showed that it lives. Who leads is decided by an advisory lock; a leader that stalls with the lock in its hand is put off by whoever sees an old beat_at.';
+
 CREATE TABLE job_queues (
   queue       text PRIMARY KEY,
   paused_at   timestamptz

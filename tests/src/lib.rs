@@ -1,1 +1,8 @@
-//! Placeholder.
+//! Tests of the whole product: real processes, real HTTP, real Postgres, real Redis. Run them with `ops/test`.
+#![cfg(test)]
+
+mod architecture;
+mod engine;
+mod faults;
+mod flows;
+mod harness;

@@ -34,14 +34,17 @@ impl Watched {
     }
 }
 
-/// What was used between two readings, per 1,000 webhooks, and the memory at the second.
+/// What was used between two readings, per 1,000 webhooks (the total is without the generator), and the memory at the
+/// second.
 pub fn describe(before: &[(&'static str, Usage)], after: &[(&'static str, Usage)], webhooks: usize) -> Value {
     let per_thousand = 1_000.0 / crate::numbers::float_of(webhooks.max(1));
     let mut total = 0.0;
     let mut cpu = serde_json::Map::new();
     for ((name, earlier), (_, later)) in before.iter().zip(after) {
         let used = (later.cpu_secs - earlier.cpu_secs) * per_thousand;
-        total += used;
+        if *name != "generator" {
+            total += used;
+        }
         cpu.insert((*name).to_owned(), json!(rounded(used, 4)));
     }
     cpu.insert("total".to_owned(), json!(rounded(total, 4)));
@@ -95,7 +98,10 @@ fn tree(root: u32, children: &HashMap<u32, Vec<u32>>) -> Option<Usage> {
         // A process that has ended and is not reaped yet has no memory.
         if let Some(rss) = memory_line(pid, "status", "VmRSS:") {
             sum.rss_mb += rss;
-            sum.pss_mb = sum.pss_mb.zip(memory_line(pid, "smaps_rollup", "Pss:")).map(|(before, own)| before + own);
+            sum.pss_mb = sum
+                .pss_mb
+                .zip(memory_line(pid, "smaps_rollup", "Pss:"))
+                .map(|(before, own)| before + own);
         }
         waiting.extend(children.get(&pid).into_iter().flatten());
     }

@@ -1,8 +1,11 @@
 //! `switchboard`, the operator's tool: runs the whole on one machine, and looks after the jobs of any installation.
 
+mod confirm;
 mod console;
 mod error;
+mod jobs;
 mod migrate;
+mod replay;
 mod seed;
 mod settings;
 mod up;
@@ -27,6 +30,11 @@ enum Command {
     Migrate,
     /// Make the demo tenant, and tenants for WhatsApp numbers
     Seed(seed::SeedArgs),
+    /// Look at jobs; retry, discard or cancel them; pause queues
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
+    /// Process raw events once more
+    Replay(replay::ReplayArgs),
 }
 
 // One thread: children are started from it, and those that ask the system to end with their parent mean this thread.
@@ -38,6 +46,8 @@ async fn main() -> ExitCode {
         Command::Up(args) => up::run(args, &settings).await,
         Command::Migrate => migrate::run(&settings).await,
         Command::Seed(args) => seed::run(args, &settings).await,
+        Command::Jobs(command) => jobs::run(command, &settings).await,
+        Command::Replay(args) => replay::run(args, &settings).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

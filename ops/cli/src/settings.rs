@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
+use store::operator_jobs::Actor;
 
 /// Settings by name. What the environment says wins over what `up` kept.
 #[derive(Clone, Debug)]
@@ -51,9 +52,9 @@ impl Settings {
     }
 
     /// Who acts, for the audit log.
-    pub(crate) fn actor(&self) -> String {
+    pub(crate) fn actor(&self) -> Actor {
         let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| self.given(name));
-        format!("cli:{}", user.unwrap_or("unknown"))
+        Actor(format!("cli:{}", user.unwrap_or("unknown")))
     }
 
     /// The address others reach us at.

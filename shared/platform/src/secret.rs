@@ -18,6 +18,11 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Compares in a time that depends on nothing but the lengths.
+    pub fn matches(&self, guess: &str) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), guess.as_bytes()).is_ok()
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -66,6 +71,15 @@ mod tests {
     #[test]
     fn debug_output_of_a_secret_is_hidden() {
         assert_eq!(format!("{:?}", Some(Secret::new("s3cret"))), "Some((hidden))");
+    }
+
+    #[test]
+    fn a_secret_matches_itself_only() {
+        let secret = Secret::new("s3cret");
+        assert!(secret.matches("s3cret"));
+        for guess in ["", "s3cre", "s3cret ", "S3cret"] {
+            assert!(!secret.matches(guess), "{guess}");
+        }
     }
 
     #[test]

@@ -15,6 +15,9 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util:
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Of salvo's own lines only warnings, unless `LOG_LEVEL` names it: at info it writes several for every connection that ends.
+const QUIET: &str = "salvo_core=warn";
+
 static EXPORTING: AtomicBool = AtomicBool::new(false);
 
 /// Keeps the export going; dropping it sends what is left, for two seconds at most.
@@ -36,7 +39,7 @@ pub enum TelemetryError {
 
 /// Sets up logs, and the export of spans if a collector is configured. Once per process.
 pub fn init(service: &'static str, config: &Config) -> Result<TelemetryGuard, TelemetryError> {
-    let filter = EnvFilter::try_new(&config.log_level)?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log_level))?;
     let provider = config
         .otlp_endpoint
         .as_deref()

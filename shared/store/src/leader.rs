@@ -13,21 +13,40 @@ pub struct Leadership {
 }
 
 /// Tries to become the leader. `None`: somebody else is.
-pub async fn try_lead(pool: &PgPool) -> Result<Option<Leadership>, StoreError> {
+///
+/// A leader that stalled (its last beat is older than `limit_seconds`) is put off: its connection is ended, so that the lock
+/// is free at the next try, and it finds out when it comes back.
+pub async fn try_lead(pool: &PgPool, limit_seconds: f64) -> Result<Option<Leadership>, StoreError> {
     // A connection of its own: a pool may recycle or share one.
     let mut conn = PgConnection::connect_with(&pool.connect_options()).await?;
     let got = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "got!""#, LEADER_KEY).fetch_one(&mut conn).await?;
     if got {
-        return Ok(Some(Leadership { conn }));
+        let mut leadership = Leadership { conn };
+        leadership.beat().await?;
+        return Ok(Some(leadership));
     }
+    sqlx::query!(
+        r#"
+        SELECT pg_terminate_backend(l.pid) AS "ended"
+        FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+        WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid::bigint = $1 AND l.objsubid = 1 AND l.granted
+          AND EXISTS (SELECT FROM job_leader WHERE beat_at < now() - make_interval(secs => $2))
+        "#,
+        LEADER_KEY,
+        limit_seconds
+    )
+    .fetch_all(&mut conn)
+    .await?;
     conn.close().await?;
     Ok(None)
 }
 
 impl Leadership {
-    /// Fails when the connection, and the lock with it, is gone.
-    pub async fn check(&mut self) -> Result<(), StoreError> {
-        self.conn.ping().await?;
+    /// Shows that the leader lives. Fails when the connection, and the lock with it, is gone.
+    pub async fn beat(&mut self) -> Result<(), StoreError> {
+        sqlx::query!("INSERT INTO job_leader (beat_at) VALUES (now()) ON CONFLICT (only_row) DO UPDATE SET beat_at = excluded.beat_at")
+            .execute(&mut self.conn)
+            .await?;
         Ok(())
     }
 

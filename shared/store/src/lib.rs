@@ -9,6 +9,8 @@ pub mod inbound;
 pub mod ledger;
 pub mod leader;
 pub mod maintenance;
+pub mod operator_jobs;
+pub mod operator_replay;
 pub mod operator_status;
 pub mod raw_events;
 pub mod tenants;

@@ -1,7 +1,7 @@
 //! Which jobs of a queue come next: tenants in turn, each behind its cursor. All of it is memory; losing it costs one
 //! reading from the start.
 
-use domain::{JobId, TenantId};
+use domain::TenantId;
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
     time::Duration,
@@ -29,8 +29,8 @@ pub(super) struct Lanes {
     queue: &'static str,
     lanes: Vec<Lane>,
     cursors: BTreeMap<Lane, FeedPosition>,
-    /// Jobs named in hints lately, in two generations.
-    dispatched: (HashSet<JobId>, HashSet<JobId>),
+    /// Positions named in hints lately, in two generations. (Not ids: a job that is queued again has a new position.)
+    dispatched: (HashSet<FeedPosition>, HashSet<FeedPosition>),
     turned_at: Instant,
     turn: usize,
     looked: (Instant, Duration),
@@ -94,7 +94,7 @@ impl Lanes {
     /// Jobs that were chosen but not dispatched after all.
     pub(super) fn put_back(&mut self, jobs: &[ReadyJob]) {
         for job in jobs {
-            self.dispatched.0.remove(&job.id);
+            self.dispatched.0.remove(&job.position);
             if let Some(cursor) = self.cursors.get_mut(&job.lane) {
                 *cursor = (*cursor).min(job.position - 1);
             }
@@ -114,14 +114,14 @@ impl Lanes {
                 let rank = read.entry(job.lane).or_default();
                 *rank += 1;
                 self.cursors.entry(job.lane).and_modify(|cursor| *cursor = (*cursor).max(job.position)).or_insert(job.position);
-                if job.is_head && !self.dispatched.0.contains(&job.id) && !self.dispatched.1.contains(&job.id) {
+                if job.is_head && !self.dispatched.0.contains(&job.position) && !self.dispatched.1.contains(&job.position) {
                     ranked.push((*rank, job));
                 }
             }
             ranked.sort_by_key(|(rank, _)| *rank);
             let ranked: Vec<ReadyJob> = ranked.into_iter().map(|(_, job)| job).collect();
             let (now, later) = ranked.split_at(ranked.len().min(want));
-            self.dispatched.0.extend(now.iter().map(|job| job.id));
+            self.dispatched.0.extend(now.iter().map(|job| job.position));
             chosen.extend_from_slice(now);
             self.put_back(later);
             active.retain(|lane| read.get(lane).is_some_and(|count| *count == each));

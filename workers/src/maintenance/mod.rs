@@ -33,15 +33,16 @@ pub(crate) struct Leading<D> {
 
 /// Leads whenever nobody else does, until `stopping`.
 pub(crate) async fn lead<D: Dispatch>(leading: Leading<D>, mut stopping: watch::Receiver<bool>) {
+    let beat = CHECK.min(leading.config.worker_dead_after / 4);
     while !*stopping.borrow() {
-        match leader::try_lead(&leading.pool).await {
+        match leader::try_lead(&leading.pool, leading.config.worker_dead_after.as_secs_f64()).await {
             Ok(Some(mut leadership)) => {
                 tracing::info!("this process leads: it feeds, rescues and tidies");
                 metrics::gauge!("switchboard_leader").set(1.0);
                 let mut chores = start(&leading);
-                while let Ok(()) = leadership.check().await {
+                while let Ok(()) = leadership.beat().await {
                     tokio::select! {
-                        () = tokio::time::sleep(CHECK) => {}
+                        () = tokio::time::sleep(beat) => {}
                         _ = stopping.wait_for(|stop| *stop) => break,
                     }
                 }

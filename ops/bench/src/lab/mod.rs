@@ -1,6 +1,7 @@
 //! Sets up what a scenario needs: a fresh database, the product's release binaries started on it, and everything put
 //! away afterwards. Postgres and Redis themselves are the caller's.
 
+mod args;
 mod child;
 mod database;
 mod redis_server;
@@ -8,6 +9,7 @@ mod redis_server;
 use crate::machine;
 use crate::processes::Watched;
 use anyhow::{Context, Result, ensure};
+pub use args::LabArgs;
 pub use child::Child;
 pub use database::Database;
 pub use redis_server::RedisServer;
@@ -20,61 +22,26 @@ pub const APP_SECRET: &str = "bench-app-secret";
 pub const WEBHOOK_PATH: &str = "/api/webhook";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-#[derive(clap::Args, Clone, Debug)]
-pub struct LabArgs {
-    /// Postgres server: an address of a role that may create databases and see all rows
-    #[arg(long, global = true, default_value = "postgres://bench@127.0.0.1:5460/postgres")]
-    pub pg: String,
-    /// Redis database to use; it must be empty
-    #[arg(long, global = true, default_value = "redis://127.0.0.1:6460/1")]
-    pub redis: String,
-    /// Empty the Redis database first
-    #[arg(long, global = true)]
-    pub flush_redis: bool,
-    /// Where the product's release binaries are
-    #[arg(long, global = true, default_value = "target/release")]
-    pub bin_dir: PathBuf,
-    /// How jobs reach the workers
-    #[arg(long, global = true, default_value = "redis", value_parser = ["redis", "local"])]
-    pub dispatch: String,
-    /// The worker's --concurrency (default: the product's own)
-    #[arg(long, global = true)]
-    pub worker_concurrency: Option<u32>,
-    /// Keep the database
-    #[arg(long, global = true)]
-    pub keep: bool,
-    /// Where the logs of api and worker go
-    #[arg(long, global = true, default_value = "target/bench-logs")]
-    pub logs: PathBuf,
-    /// Append the result to this file, a JSON object a line
-    #[arg(long, global = true)]
-    pub out: Option<PathBuf>,
-    /// A name for this series of runs, kept in the results
-    #[arg(long, global = true, default_value = "")]
-    pub label: String,
-}
-
-impl LabArgs {
-    /// One database a process, so that runs do not meet.
-    pub fn database_name() -> String {
-        format!("switchboard_bench_{}", std::process::id())
-    }
-}
-
-/// Which worker a scenario wants.
+/// Which processes a scenario wants.
 #[derive(Clone, Copy, Debug)]
-pub struct WorkerPlan {
-    pub queues: &'static str,
+pub struct Plan {
+    pub api: bool,
+    /// The worker's --queues; `None`: all, as a user would run it.
+    pub queues: Option<&'static str>,
     /// Registers the kind `probe`, which does nothing unless told to.
     pub bench_jobs: bool,
 }
 
-pub const WEBHOOK_WORKER: WorkerPlan = WorkerPlan {
-    queues: "webhooks,overrides,chores",
+/// Api and worker, everything at its default.
+pub const WEBHOOKS: Plan = Plan {
+    api: true,
+    queues: None,
     bench_jobs: false,
 };
-pub const PROBE_WORKER: WorkerPlan = WorkerPlan {
-    queues: "probes",
+/// The job engine alone.
+pub const PROBES: Plan = Plan {
+    api: false,
+    queues: Some("probes"),
     bench_jobs: true,
 };
 
@@ -89,13 +56,6 @@ pub struct Lab {
 impl Lab {
     /// `phone_number_ids`: a tenant with a WhatsApp channel is made for each.
     pub async fn prepare(args: &LabArgs, phone_number_ids: &[String]) -> Result<Self> {
-        for binary in ["switchboard", "switchboard-api", "switchboard-worker"] {
-            ensure!(
-                args.bin_dir.join(binary).is_file(),
-                "{} is missing: cargo build --release",
-                args.bin_dir.join(binary).display()
-            );
-        }
         std::fs::create_dir_all(&args.logs).with_context(|| format!("making {}", args.logs.display()))?;
         let redis = RedisServer::connect(&args.redis).await?;
         redis.require_empty(args.flush_redis).await?;
@@ -113,13 +73,18 @@ impl Lab {
         Ok(lab)
     }
 
-    pub async fn start(&self, plan: WorkerPlan) -> Result<Running> {
-        self.database.client.batch_execute("VACUUM ANALYZE; CHECKPOINT").await?;
+    pub async fn start(&self, plan: Plan) -> Result<Running> {
+        self.database.client.batch_execute("VACUUM ANALYZE").await?;
+        self.database.client.batch_execute("CHECKPOINT").await?;
         let address = free_port()?;
         let port = address.port().to_string();
-        let api = self.spawn("switchboard-api", &[], &[("PORT", &port)])?;
+        let api = if plan.api {
+            Some(self.spawn("switchboard-api", &[], &[("PORT", &port)])?)
+        } else {
+            None
+        };
         let concurrency = self.args.worker_concurrency.map(|count| count.to_string());
-        let mut flags = vec!["--queues", plan.queues];
+        let mut flags: Vec<&str> = plan.queues.iter().flat_map(|queues| ["--queues", *queues]).collect();
         flags.extend(concurrency.iter().flat_map(|count| ["--concurrency", count.as_str()]));
         let bench_jobs: &[(&str, &str)] = if plan.bench_jobs { &[("SWITCHBOARD_BENCH_JOBS", "1")] } else { &[] };
         let worker = self.spawn("switchboard-worker", &flags, bench_jobs)?;
@@ -130,17 +95,14 @@ impl Lab {
 
     /// The servers' processes and ours, for accounting; servers on another machine are left out.
     pub async fn watched(&self, running: &Running) -> Result<Watched> {
-        let servers = [
+        let processes = [
+            ("api", running.api.as_ref().map(Child::pid)),
+            ("worker", Some(running.worker.pid())),
             ("postgres", self.database.server_pid().await?),
             ("redis", self.redis.server_pid().await?),
+            ("generator", Some(std::process::id())),
         ];
-        let ours = [("api", running.api.pid()), ("worker", running.worker.pid())];
-        let generator = ("generator", std::process::id());
-        Ok(Watched::new(
-            ours.into_iter()
-                .chain(servers.into_iter().filter_map(|(name, pid)| Some((name, pid?))))
-                .chain([generator]),
-        ))
+        Ok(Watched::new(processes.into_iter().filter_map(|(name, pid)| Some((name, pid?)))))
     }
 
     /// Empties the Redis database for the next run. The database is dropped by `Database::drop_if_exists`.
@@ -205,10 +167,9 @@ impl Lab {
         let started = Instant::now();
         loop {
             running.check_alive()?;
-            let address = running.address;
-            let healthy = tokio::task::spawn_blocking(move || crate::http::get(address, "/health"))
-                .await?
-                .is_ok_and(|status| status == 200);
+            let (address, needed) = (running.address, running.api.is_some());
+            let health = move || !needed || crate::http::get(address, "/health").is_ok_and(|status| status == 200);
+            let healthy = tokio::task::spawn_blocking(health).await?;
             let workers: i64 = self
                 .database
                 .client
@@ -230,7 +191,7 @@ impl Lab {
 
 /// The product's processes; dropped, they are told to stop and waited for.
 pub struct Running {
-    pub api: Child,
+    pub api: Option<Child>,
     pub worker: Child,
     pub address: SocketAddr,
 }
@@ -238,7 +199,7 @@ pub struct Running {
 impl Running {
     /// Fails if one of the processes has ended by itself.
     pub fn check_alive(&mut self) -> Result<()> {
-        self.api.check_alive()?;
+        self.api.as_mut().map_or(Ok(()), Child::check_alive)?;
         self.worker.check_alive()
     }
 }

@@ -1,6 +1,6 @@
 //! The job engine alone: jobs that do nothing, one by one through the ledger, with and without a million jobs waiting.
 
-use crate::lab::{Database, Lab, LabArgs, PROBE_WORKER, RedisServer};
+use crate::lab::{Database, Lab, LabArgs, PROBES, RedisServer};
 use crate::numbers::{float_of, median, rounded};
 use crate::processes;
 use crate::report::Report;
@@ -39,7 +39,7 @@ pub struct Backlog {
 pub async fn run(args: &LabArgs, backlog: &Backlog) -> Result<Report> {
     let lab = Lab::prepare(args, &[]).await?;
     seed(&lab.database, backlog.waiting).await?;
-    let mut running = lab.start(PROBE_WORKER).await?;
+    let mut running = lab.start(PROBES).await?;
     let watched = lab.watched(&running).await?;
 
     let mut producer = Producer {
@@ -52,7 +52,9 @@ pub async fn run(args: &LabArgs, backlog: &Backlog) -> Result<Report> {
     producer.keep_ahead_for(WARM_UP).await?;
     let (before, from) = (watched.usage()?, clock(&lab.database).await?);
     producer.keep_ahead_for(Duration::from_secs(backlog.secs)).await?;
-    let (until, after) = (clock(&lab.database).await?, watched.usage()?);
+    let after = watched.usage()?;
+    // Whole seconds: the loop runs a little longer than it was asked to.
+    let until = from + Duration::from_secs(backlog.secs).as_secs_f64();
 
     running.check_alive()?;
     let done = done_per_second(&lab.database, from, until).await?;

@@ -1,7 +1,7 @@
 //! One tenant has half a million webhooks waiting; another sends ten a second. How long do the other's take?
 
 use crate::http::HttpConnection;
-use crate::lab::{APP_SECRET, Database, Lab, LabArgs, WEBHOOK_PATH, WEBHOOK_WORKER};
+use crate::lab::{APP_SECRET, Database, Lab, LabArgs, WEBHOOK_PATH, WEBHOOKS};
 use crate::load;
 use crate::numbers::{float_of, microseconds};
 use crate::report::Report;
@@ -49,7 +49,7 @@ pub async fn run(args: &LabArgs, fair: &Fair) -> Result<Report> {
     );
     pile_up(&lab.database, &crowd, crowded, channel_of(0)).await?;
 
-    let mut running = lab.start(WEBHOOK_WORKER).await?;
+    let mut running = lab.start(WEBHOOKS).await?;
     let target = Target::new(running.address, WEBHOOK_PATH, APP_SECRET);
     let (config, rate) = (lab.database.config()?, fair.rate);
     let (acks, stored) = tokio::task::spawn_blocking(move || {

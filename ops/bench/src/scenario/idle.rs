@@ -1,7 +1,7 @@
 //! One webhook at a time on an otherwise idle system: how long until the 200, and until the message is stored.
 
 use crate::http::HttpConnection;
-use crate::lab::{APP_SECRET, Lab, LabArgs, WEBHOOK_PATH, WEBHOOK_WORKER};
+use crate::lab::{APP_SECRET, Lab, LabArgs, WEBHOOK_PATH, WEBHOOKS};
 use crate::load;
 use crate::numbers::microseconds;
 use crate::report::Report;
@@ -31,7 +31,7 @@ pub async fn run(args: &LabArgs, idle: &Idle) -> Result<Report> {
     let workload = Workload::texts(idle.seed, WARM_UP + idle.n, 0);
     let numbers = workload.phone_number_ids();
     let lab = Lab::prepare(args, &numbers).await?;
-    let mut running = lab.start(WEBHOOK_WORKER).await?;
+    let mut running = lab.start(WEBHOOKS).await?;
     let channel = lab.database.channel(numbers.first().map_or("", String::as_str)).await?;
     let target = Target::new(running.address, WEBHOOK_PATH, APP_SECRET);
     let config = lab.database.config()?;

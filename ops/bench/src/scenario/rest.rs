@@ -1,6 +1,6 @@
 //! What api and worker keep in memory when nobody writes.
 
-use crate::lab::{Lab, LabArgs, WEBHOOK_WORKER};
+use crate::lab::{Lab, LabArgs, WEBHOOKS};
 use crate::numbers::rounded;
 use crate::processes;
 use crate::report::Report;
@@ -17,7 +17,7 @@ pub struct Rest {
 
 pub async fn run(args: &LabArgs, rest: &Rest) -> Result<Report> {
     let lab = Lab::prepare(args, &crate::workload::Workload::storm(1, 0).phone_number_ids()).await?;
-    let mut running = lab.start(WEBHOOK_WORKER).await?;
+    let mut running = lab.start(WEBHOOKS).await?;
     let watched = lab.watched(&running).await?;
     let before = watched.usage()?;
     tokio::time::sleep(Duration::from_secs(rest.secs)).await;

@@ -2,9 +2,9 @@
 
 use super::storm::{describe, plan, send};
 use crate::exactness;
-use crate::lab::{APP_SECRET, Lab, LabArgs, Running, WEBHOOK_PATH, WEBHOOK_WORKER};
+use crate::lab::{APP_SECRET, Lab, LabArgs, Running, WEBHOOK_PATH, WEBHOOKS};
 use crate::numbers::{float_of, rounded};
-use crate::processes;
+use crate::processes::{self, Usage};
 use crate::report::Report;
 use crate::workload::{MadeOnDemand, Target, Workload};
 use anyhow::Result;
@@ -39,7 +39,7 @@ pub async fn run(args: &LabArgs, soak: &Soak) -> Result<Report> {
     let workload = Workload::storm(soak.seed, usize::try_from(soak.secs * u64::from(soak.rate))?);
     let lab = Lab::prepare(args, &workload.phone_number_ids()).await?;
     lab.database.seed_outbound(&workload.outbound()).await?;
-    let mut running = lab.start(WEBHOOK_WORKER).await?;
+    let mut running = lab.start(WEBHOOKS).await?;
     let requests = MadeOnDemand {
         workload: workload.clone(),
         target: Target::new(running.address, WEBHOOK_PATH, APP_SECRET),
@@ -90,7 +90,11 @@ async fn keep_sampling(running: &mut Running, every: Duration, samples: &mut Vec
 
 fn sample(running: &mut Running, started: Instant) -> Result<Sample> {
     running.check_alive()?;
-    let (api, worker) = (processes::tree_of(running.api.pid())?, processes::tree_of(running.worker.pid())?);
+    let api = running
+        .api
+        .as_ref()
+        .map_or_else(|| Ok(Usage::default()), |api| processes::tree_of(api.pid()))?;
+    let worker = processes::tree_of(running.worker.pid())?;
     Ok(Sample {
         secs: started.elapsed().as_secs_f64(),
         api_mb: api.rss_mb,

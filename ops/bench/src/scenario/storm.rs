@@ -1,7 +1,7 @@
 //! Many signed webhooks at once: how many are accepted a second, how soon all are stored, at what cost, and whether
 //! exactly what was sent is there afterwards.
 
-use crate::lab::{APP_SECRET, Lab, LabArgs, WEBHOOK_PATH, WEBHOOK_WORKER};
+use crate::lab::{APP_SECRET, Lab, LabArgs, WEBHOOK_PATH, WEBHOOKS};
 use crate::load::{self, Outcome, Plan};
 use crate::numbers::{per_second, rounded};
 use crate::report::Report;
@@ -32,7 +32,7 @@ pub async fn run(args: &LabArgs, storm: &Storm) -> Result<Report> {
     let workload = Workload::storm(storm.seed, storm.n);
     let lab = Lab::prepare(args, &workload.phone_number_ids()).await?;
     lab.database.seed_outbound(&workload.outbound()).await?;
-    let mut running = lab.start(WEBHOOK_WORKER).await?;
+    let mut running = lab.start(WEBHOOKS).await?;
     let requests = MadeReady::new(&workload, &Target::new(running.address, WEBHOOK_PATH, APP_SECRET))?;
     let plan = plan(running.address, storm.connections, storm.rate, storm.attempts);
     let watched = lab.watched(&running).await?;

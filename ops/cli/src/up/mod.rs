@@ -35,19 +35,23 @@ pub(crate) async fn run(args: &UpArgs, settings: &Settings) -> Result<(), CliErr
 
     let mut stack = stack::Stack::new(run_file::RunFile::new(home.run_file()), console.clone());
     let outcome = tokio::select! {
-        outcome = start::start(settings, &home, &entries, &mut stack, &console) => outcome.map(|()| true),
-        () = signals.stop() => Ok(false),
+        outcome = start::start(settings, &home, &entries, &mut stack, &console) => outcome.map(Some),
+        () = signals.stop() => Ok(None),
     };
-    if matches!(outcome, Ok(true)) && !args.check {
-        signals.stop().await;
+    if let Ok(Some(report)) = &outcome {
+        report.ready(&console);
+        if !args.check {
+            report.print(&console);
+            signals.stop().await;
+        }
     }
     stack.stop().await;
-    match outcome {
-        Ok(false) if args.check => Err(CliError::Usage("stopped by a signal before the check was through".to_owned())),
-        Ok(true) if args.check => {
+    match (outcome?, args.check) {
+        (None, true) => Err(CliError::Usage("stopped by a signal before the check was through".to_owned())),
+        (Some(_), true) => {
             console.plain("check passed");
             Ok(())
         }
-        other => other.map(drop),
+        (_, false) => Ok(()),
     }
 }

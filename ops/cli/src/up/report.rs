@@ -2,7 +2,7 @@
 
 use super::demo::CUSTOMER_PHONE;
 use crate::console::Console;
-use std::path::Path;
+use std::path::PathBuf;
 use store::{operator_status::ShownMessage, tenants::SeededChannel};
 
 /// A block with the message that the demo webhook became.
@@ -25,20 +25,25 @@ pub(super) fn message(console: &Console, channel: &SeededChannel, message: &Show
 
 /// What the lines to try need to know.
 #[derive(Debug)]
-pub(super) struct Report<'a> {
-    pub(super) url: &'a str,
-    pub(super) env_file: &'a Path,
-    pub(super) home: &'a Path,
-    pub(super) channel: &'a SeededChannel,
+pub(super) struct Report {
+    pub(super) url: String,
+    pub(super) env_file: PathBuf,
+    pub(super) logs: PathBuf,
+    pub(super) channel: SeededChannel,
     pub(super) postgres: String,
     pub(super) redis: String,
     pub(super) metrics: String,
 }
 
-impl Report<'_> {
+impl Report {
+    /// The line that tools wait for.
+    pub(super) fn ready(&self, console: &Console) {
+        console.plain(&format!("ready: {}", self.url));
+    }
+
+    /// What to do with it.
     pub(super) fn print(&self, console: &Console) {
-        let (url, env) = (self.url, self.env_file.display());
-        console.plain(&format!("ready: {url}"));
+        let (url, env) = (self.url.as_str(), self.env_file.display());
         console.plain("");
         for (name, value) in [
             ("webhooks", format!("{url}/api/webhook")),
@@ -49,7 +54,7 @@ impl Report<'_> {
             ("demo tenant", format!("{} (id {}, {})", self.channel.store_name, self.channel.tenant_id, self.channel.public_id)),
             ("demo channel", format!("WhatsApp phone number id {}", self.channel.external_id)),
             ("credentials", format!("in {env}: META_APP_SECRET, META_VERIFY_TOKEN, ADMIN_TOKEN, INTERNAL_API_TOKEN, DATABASE_URL, ...")),
-            ("logs", format!("{} (Postgres, Redis)", self.home.join("logs").display())),
+            ("logs", format!("{} (Postgres, Redis)", self.logs.display())),
         ] {
             console.plain(&format!("  {name:<13} {value}"));
         }

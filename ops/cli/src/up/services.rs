@@ -1,6 +1,12 @@
 //! Postgres and Redis: ours, or those that the environment names.
 
-use super::{home::Home, leftovers, postgres, process::Supervised, redis, stack::Stack};
+use super::{
+    home::{Home, State},
+    postgres,
+    process::Supervised,
+    redis,
+    stack::Stack,
+};
 use crate::{console::Console, error::CliError, settings::Settings};
 use std::{future::Future, time::Duration};
 use tokio::time::{Instant, sleep};
@@ -18,9 +24,7 @@ pub(super) struct Services {
     pub(super) redis_url: String,
 }
 
-pub(super) async fn start(settings: &Settings, home: &Home, stack: &mut Stack, console: &Console) -> Result<Services, CliError> {
-    let mut state = home.load_state()?;
-    leftovers::stop(home, &state, console).await;
+pub(super) async fn start(settings: &Settings, home: &Home, state: &mut State, stack: &mut Stack, console: &Console) -> Result<Services, CliError> {
     // A shell that sourced our env file names our own instances: those are still ours to start.
     let own_database = state.postgres.as_ref().map(postgres::url);
     let given_database = settings.given("DATABASE_URL").filter(|url| own_database.as_deref() != Some(*url)).map(str::to_owned);
@@ -28,11 +32,11 @@ pub(super) async fn start(settings: &Settings, home: &Home, stack: &mut Stack, c
     let given_redis = given_redis(settings).filter(|url| own_redis.as_ref() != Some(url));
 
     if given_database.is_none() {
-        let spec = postgres::prepare(settings, home, &mut state, console).await?;
+        let spec = postgres::prepare(settings, home, state, console).await?;
         stack.postgres = Some(stack.start(spec));
     }
     if given_redis.is_none() {
-        let spec = redis::prepare(settings, home, &mut state)?;
+        let spec = redis::prepare(settings, home, state)?;
         stack.redis = Some(stack.start(spec));
     }
     let database_url = given_database.or_else(|| state.postgres.as_ref().map(postgres::url)).ok_or(CliError::NoDatabase)?;

@@ -3,7 +3,7 @@
 use super::{
     demo,
     home::Home,
-    ports, process,
+    leftovers, ports, process,
     procfile::Entry,
     report::{self, Report},
     secrets,
@@ -24,15 +24,18 @@ use tokio::time::{Instant, sleep};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-pub(super) async fn start(settings: &Settings, home: &Home, entries: &[Entry], stack: &mut Stack, console: &Console) -> Result<(), CliError> {
-    let services = services::start(settings, home, stack, console).await?;
+/// Returns when all is up and the demo message has come out.
+pub(super) async fn start(settings: &Settings, home: &Home, entries: &[Entry], stack: &mut Stack, console: &Console) -> Result<Report, CliError> {
+    let mut state = home.load_state()?;
+    leftovers::stop(home, &state, console).await;
+    let port = choose_port(settings, console)?;
+    let services = services::start(settings, home, &mut state, stack, console).await?;
     let pool = store::connect(&services.database_url, "switchboard", 2)?;
     store::migrate(&pool).await?;
     console.step("migrate", "the schema is up to date");
     let channel = seed::demo_channel(&pool, settings).await?;
     console.step("seed", &format!("tenant {} ({}), WhatsApp number {}", channel.store_name, channel.tenant_id, channel.external_id));
 
-    let port = choose_port(settings, console)?;
     let url = format!("http://127.0.0.1:{port}");
     let env = environment(settings, home, &services, port)?;
     let since = store::operator_status::now(&pool).await?;
@@ -48,17 +51,15 @@ pub(super) async fn start(settings: &Settings, home: &Home, entries: &[Entry], s
     let now = store::operator_status::now(&pool).await?;
     let message = demo::run(&http, &pool, &target, now, (api(stack), worker(stack))).await?;
     report::message(console, &channel, &message);
-    Report {
-        url: &url,
-        env_file: &home.env_file(),
-        home: home.path(),
-        channel: &channel,
+    Ok(Report {
+        metrics: settings.given("METRICS_PORT").map_or_else(|| format!("{url}/metrics"), |port| format!("http://127.0.0.1:{port}/metrics")),
+        url,
+        env_file: home.env_file(),
+        logs: home.path().join("logs"),
+        channel,
         postgres: services::without_password(&services.database_url),
         redis: services::without_password(&services.redis_url),
-        metrics: settings.given("METRICS_PORT").map_or_else(|| format!("{url}/metrics"), |port| format!("http://127.0.0.1:{port}/metrics")),
-    }
-    .print(console);
-    Ok(())
+    })
 }
 
 /// `PORT` if it is set, else 3000 or the next free one.

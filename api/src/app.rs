@@ -1,0 +1,211 @@
+//! The process put together: routes, the listener, starting and stopping.
+
+use crate::{
+    health::Health,
+    ingress::{GroupCommit, Handshake, Inbox, Limits, Measures, MetaWebhook, Receive},
+    middleware, partitions,
+};
+use channels::meta_signature::SignatureKey;
+use jobs::wake::Waker;
+use platform::{Clock, Config, DispatchMode, metrics::MetricsHandle};
+use salvo::{
+    Depot, FlowCtrl, Handler, Request, Response, Router, Server, Service, async_trait,
+    conn::tcp::TcpAcceptor,
+    http::{HeaderValue, ResBody, StatusCode, header::CONTENT_TYPE},
+    server::ServerHandle,
+};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU8},
+    time::Duration,
+};
+use store::{StoreError, channel_map::ChannelMap};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+};
+
+/// Connections that the kernel may hold for us; it cuts this to its own limit.
+const BACKLOG: u32 = 4_096;
+/// Requests in flight get this long when the process stops; then their connections are closed.
+const FINISH_WITHIN: Duration = Duration::from_secs(7);
+/// Then the inbox gets this long to write what it holds.
+const FLUSH_WITHIN: Duration = Duration::from_millis(1_500);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("DATABASE_URL cannot be used: {0}")]
+    Database(#[from] StoreError),
+    #[error("REDIS_URL cannot be used: {0}")]
+    Redis(#[from] redis::RedisError),
+    #[error("cannot listen on {address}: {source}; is another process there? Set HOST or PORT")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot serve metrics on port {port}: {source}; set METRICS_PORT to another")]
+    Metrics { port: u16, source: std::io::Error },
+}
+
+/// A running API.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    handle: ServerHandle,
+    server: JoinHandle<std::io::Result<()>>,
+    inbox: Inbox,
+    writer: JoinHandle<()>,
+    partitions: JoinHandle<()>,
+}
+
+/// Starts serving. Neither Postgres nor Redis needs to be there yet.
+pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
+    warn_about_missing_settings(config);
+    let pool = store::connect(&config.database_url, "switchboard-api", config.database_connections)?;
+    let redis = redis_client(config)?;
+    let measures = Arc::new(Measures::new());
+    let commit = GroupCommit {
+        pool: pool.clone(),
+        channels: ChannelMap::new("WHATSAPP"),
+        waker: redis.clone().map_or_else(Waker::none, Waker::redis),
+        measures: measures.clone(),
+    };
+    let limits = Limits {
+        events: config.inbox_max_events,
+        bytes: config.inbox_max_bytes,
+    };
+    let listener = listen(SocketAddr::new(config.host, config.port))?;
+    let (address, acceptor) = acceptor(listener).map_err(|source| StartError::Listen {
+        address: SocketAddr::new(config.host, config.port),
+        source,
+    })?;
+    if let Some(port) = config.metrics_port {
+        platform::metrics::serve(metrics.clone(), Some(port))
+            .await
+            .map_err(|source| StartError::Metrics { port, source })?;
+    }
+
+    let (inbox, writer) = Inbox::start(limits, commit, measures.clone());
+    let webhook = MetaWebhook {
+        verify_tokens: config.meta_verify_tokens.clone(),
+        key: config
+            .meta_app_secret
+            .as_ref()
+            .map(|secret| SignatureKey::new(secret.expose().as_bytes())),
+        inbox: inbox.clone(),
+        measures,
+        clock: clock.clone(),
+        refusals: AtomicU8::new(0),
+    };
+    let health = Health::new(pool.clone(), redis, clock);
+    let routes = routes(webhook, health, config.metrics_port.is_none().then_some(metrics));
+    let server = Server::new(acceptor);
+    let handle = server.handle();
+    let server = tokio::spawn(server.try_serve(middleware::around(Service::new(routes), config.development)));
+    let partitions = tokio::spawn(partitions::keep_making(pool));
+    Ok(Running {
+        address,
+        handle,
+        server,
+        inbox,
+        writer,
+        partitions,
+    })
+}
+
+impl Running {
+    /// Waits until the server ends by itself, which it only does when something is wrong.
+    pub async fn ended(&mut self) -> std::io::Result<()> {
+        (&mut self.server).await.map_err(std::io::Error::other)?
+    }
+
+    /// Stops accepting, finishes the requests in flight, writes what the inbox holds.
+    pub async fn stop(mut self) {
+        self.handle.stop_graceful(FINISH_WITHIN);
+        if let Err(error) = self.ended().await {
+            tracing::warn!(%error, "the server did not end well");
+        }
+        self.inbox.close();
+        if tokio::time::timeout(FLUSH_WITHIN, self.writer).await.is_err() {
+            // Nobody was told that it is stored.
+            tracing::warn!("the inbox could not be emptied; its webhooks were not answered and will come again");
+        }
+        self.partitions.abort();
+    }
+}
+
+fn routes(webhook: MetaWebhook, health: Health, metrics: Option<MetricsHandle>) -> Router {
+    let (webhook, health) = (Arc::new(webhook), Arc::new(health));
+    let mut router = Router::new()
+        .push(
+            Router::with_path("api/webhook")
+                .post(Receive(webhook.clone()))
+                .get(Handshake(webhook.clone()))
+                .head(Handshake(webhook)),
+        )
+        .push(Router::with_path("health").get(Shared(health.clone())).head(Shared(health)));
+    if let Some(metrics) = metrics {
+        router = router.push(Router::with_path("metrics").get(Metrics(metrics.clone())).head(Metrics(metrics)));
+    }
+    router
+}
+
+/// One handler on several routes.
+struct Shared<H>(Arc<H>);
+
+#[async_trait]
+impl<H: Handler> Handler for Shared<H> {
+    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
+        self.0.handle(req, depot, res, ctrl).await;
+    }
+}
+
+/// `GET /metrics`, while there is no port of its own for it.
+struct Metrics(MetricsHandle);
+
+#[async_trait]
+impl Handler for Metrics {
+    async fn handle(&self, _req: &mut Request, _depot: &mut Depot, res: &mut Response, _ctrl: &mut FlowCtrl) {
+        res.status_code(StatusCode::OK);
+        res.headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(platform::metrics::CONTENT_TYPE));
+        res.body = ResBody::Once(self.0.render().into());
+    }
+}
+
+fn redis_client(config: &Config) -> Result<Option<redis::Client>, redis::RedisError> {
+    match (config.dispatch, &config.redis_url) {
+        (DispatchMode::Redis, Some(url)) => redis::Client::open(&**url).map(Some),
+        (DispatchMode::Redis, None) | (DispatchMode::Local, _) => Ok(None),
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bound = || {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        socket.set_reuseaddr(true)?;
+        // Accepted connections inherit it: an answer is one small packet and must not wait for an acknowledgement.
+        socket.set_nodelay(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().map_err(|source| StartError::Listen { address, source })
+}
+
+fn acceptor(listener: TcpListener) -> std::io::Result<(SocketAddr, TcpAcceptor)> {
+    Ok((listener.local_addr()?, TcpAcceptor::try_from(listener)?))
+}
+
+fn warn_about_missing_settings(config: &Config) {
+    if config.meta_app_secret.is_none() {
+        tracing::warn!("META_APP_SECRET is not set, so every webhook is refused (401): set it to the Meta app's secret");
+    }
+    if config.meta_verify_tokens.is_empty() {
+        tracing::warn!("META_VERIFY_TOKEN is not set, so Meta's handshake is refused (403): set it to the token entered at Meta");
+    }
+    if config.dispatch == DispatchMode::Redis && config.redis_url.is_none() {
+        tracing::warn!("REDIS_URL is not set: workers will find new jobs later than they could; set it, or DISPATCH=local");
+    }
+}

@@ -1,0 +1,194 @@
+//! One commit for many webhooks: their raw events and their jobs, in one statement; then all are answered.
+
+use super::{
+    Measures,
+    channel_owners::{owners, sole_owner},
+    inbox::{Held, Refusal, Waiter},
+    parts::Parts,
+};
+use crate::partitions;
+use domain::{RawEventId, TenantId};
+use jobs::{process_webhook::jobs_for_commit, queue, wake::Waker};
+use platform::TraceContext;
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use store::{PgPool, StoreError, channel_map::ChannelMap, raw_events::NewRawEvent};
+
+/// A statement that takes longer is given up, before the providers give up (Meta does after some 20 s). It may be done all the
+/// same; the provider's next delivery is then recognised as a duplicate.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(7);
+
+pub(crate) struct GroupCommit {
+    pub pool: PgPool,
+    pub channels: ChannelMap,
+    pub waker: Waker,
+    pub measures: Arc<Measures>,
+}
+
+/// Why a statement did not do what it should.
+enum Failure {
+    Store(StoreError),
+    TimedOut,
+}
+
+/// Postgres is away: there is no use in trying with more.
+pub(super) struct DatabaseAway;
+
+/// The events of a commit with the tenants each concerns.
+struct Rows {
+    events: Vec<NewRawEvent>,
+    owners: Vec<Vec<TenantId>>,
+    trace: Option<String>,
+}
+
+impl GroupCommit {
+    /// True if the database answers within `limit`.
+    pub(super) async fn database_answers(&self, limit: Duration) -> bool {
+        matches!(
+            tokio::time::timeout(limit, store::operator_status::now(&self.pool)).await,
+            Ok(Ok(_))
+        )
+    }
+
+    /// Writes `batch` and answers everybody in it.
+    pub(super) async fn commit(&self, batch: Vec<Held>) -> Result<(), DatabaseAway> {
+        let started = Instant::now();
+        let trace = batch.first().map(|held| held.trace);
+        let (events, waiters): (Vec<_>, Vec<_>) = batch.into_iter().map(|held| (held.event, held.waiter)).unzip();
+        let bytes: usize = events.iter().map(|event| event.body.len()).sum();
+        let count = events.len();
+        let result = match self.resolve(events, trace).await {
+            Ok(rows) => self.write(&rows, waiters).await,
+            Err(failure) => {
+                failure.log("the channels of a commit could not be looked up");
+                waiters.into_iter().for_each(|waiter| waiter.answer(Err(Refusal::Database)));
+                failure.verdict()
+            }
+        };
+        let took = started.elapsed();
+        self.measures.commit_seconds.record(took);
+        #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
+        self.measures.commit_events.record(count as f64);
+        if let Ok(tenants) = &result {
+            let (millis, trace) = (took.as_millis(), trace.map(|trace| tracing::field::display(trace.trace_id())));
+            tracing::info!(events = count, bytes, tenants, millis, trace, "webhooks taken");
+        }
+        result.map(|_| ())
+    }
+
+    async fn resolve(&self, mut events: Vec<NewRawEvent>, trace: Option<TraceContext>) -> Result<Rows, Failure> {
+        let ids = events.iter().flat_map(|event| event.channel_ids.iter().map(String::as_str));
+        let channels = in_time(self.channels.resolve(&self.pool, ids)).await?;
+        let owners: Vec<_> = events.iter().map(|event| owners(&event.channel_ids, &channels)).collect();
+        for (event, owners) in events.iter_mut().zip(&owners) {
+            event.tenant_id = sole_owner(owners);
+        }
+        Ok(Rows {
+            events,
+            owners,
+            trace: trace.map(|trace| trace.to_string()),
+        })
+    }
+
+    /// Writes the rows, in parts if Postgres refuses some of them, and answers part by part. Returns the number of tenants.
+    async fn write(&self, rows: &Rows, waiters: Vec<Waiter>) -> Result<usize, DatabaseAway> {
+        let mut waiters = waiters.into_iter();
+        let mut parts = Parts::whole(rows.events.len());
+        let mut tenants = BTreeSet::new();
+        let mut partitions_made = false;
+        while let Some(part) = parts.next() {
+            let answer = match self.accept(rows, part.clone()).await {
+                Ok(of_part) => {
+                    self.waker.ring(queue::WEBHOOKS.name, of_part.iter().copied());
+                    tenants.extend(of_part);
+                    Ok(())
+                }
+                Err(Failure::Store(StoreError::Data(_))) if !partitions_made => {
+                    // Also what Postgres says when the day has no partition, for example after days without a database.
+                    partitions_made = true;
+                    self.make_partitions().await;
+                    parts.again(part);
+                    continue;
+                }
+                Err(Failure::Store(StoreError::Data(_))) if part.len() > 1 => {
+                    parts.halve(part);
+                    continue;
+                }
+                Err(Failure::Store(StoreError::Data(error))) => {
+                    let refused = rows.events.get(part.start).map(|event| (event.id, event.body.len()));
+                    tracing::error!(%error, event = ?refused, "Postgres refused a webhook; it is not stored");
+                    Err(Refusal::Data)
+                }
+                Err(failure) => {
+                    failure.log("webhooks could not be stored");
+                    if let Err(away) = failure.verdict() {
+                        waiters.for_each(|waiter| waiter.answer(Err(Refusal::Database)));
+                        return Err(away);
+                    }
+                    Err(Refusal::Database)
+                }
+            };
+            waiters.by_ref().take(part.len()).for_each(|waiter| waiter.answer(answer));
+        }
+        Ok(tenants.len())
+    }
+
+    /// Writes one part and returns its tenants. A conflict is tried once more.
+    async fn accept(&self, rows: &Rows, part: Range<usize>) -> Result<BTreeSet<TenantId>, Failure> {
+        let events = rows.events.get(part.clone()).unwrap_or_default();
+        let owners = rows.owners.get(part).unwrap_or_default();
+        let named = events
+            .iter()
+            .zip(owners)
+            .flat_map(|(event, owners)| owners.iter().map(|tenant| (*tenant, event.id, event.body.len())));
+        let named: Vec<(TenantId, RawEventId, usize)> = named.collect();
+        let jobs = jobs_for_commit(&named, rows.trace.as_deref());
+        match in_time(store::raw_events::accept(&self.pool, events, &jobs)).await {
+            Err(Failure::Store(StoreError::Conflict(_))) => in_time(store::raw_events::accept(&self.pool, events, &jobs)).await?,
+            other => other?,
+        }
+        Ok(jobs.iter().map(|job| job.tenant_id).collect())
+    }
+
+    async fn make_partitions(&self) {
+        if let Err(failure) = in_time(store::maintenance::ensure_partitions(&self.pool, partitions::DAYS_AHEAD)).await {
+            failure.log("partitions could not be made");
+        }
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, Failure> {
+    match tokio::time::timeout(STATEMENT_LIMIT, work).await {
+        Ok(result) => result.map_err(Failure::Store),
+        Err(_) => Err(Failure::TimedOut),
+    }
+}
+
+impl Failure {
+    /// Is the database away, so that everybody can be refused at once until it is back? `Ok`: no, only this did not work.
+    fn verdict(&self) -> Result<usize, DatabaseAway> {
+        match self {
+            Self::TimedOut | Self::Store(StoreError::Unavailable(_)) => Err(DatabaseAway),
+            Self::Store(
+                StoreError::Conflict(_)
+                | StoreError::Data(_)
+                | StoreError::Fenced
+                | StoreError::Stale(_)
+                | StoreError::Migration(_)
+                | StoreError::Defect(_),
+            ) => Ok(0),
+        }
+    }
+
+    fn log(&self, what: &'static str) {
+        match self {
+            Self::TimedOut => tracing::warn!(limit = ?STATEMENT_LIMIT, "{what}: the database took too long"),
+            Self::Store(error) if error.is_transient() => tracing::warn!(%error, "{what}"),
+            Self::Store(error) => tracing::error!(%error, "{what}"),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! `/api/webhook`: Meta's handshake, and its signed webhooks.
+
+use super::{
+    Inbox, Measures,
+    body::{self, BodyError},
+    inbox::Refusal,
+};
+use crate::ApiError;
+use bytes::Bytes;
+use channels::{
+    meta_signature::{SignatureError, SignatureKey},
+    whatsapp_cloud,
+};
+use domain::RawEventId;
+use platform::{Clock, Secret, TraceContext, telemetry};
+use salvo::{
+    Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait,
+    http::{
+        HeaderValue, ResBody, StatusCode,
+        header::{CONTENT_TYPE, EXPECT},
+    },
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Instant,
+};
+use store::raw_events::NewRawEvent;
+use tracing::Instrument;
+
+const SIGNATURE: &str = "x-hub-signature-256";
+const TRACEPARENT: &str = "traceparent";
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// What is answered to a webhook that is stored. Meta looks at the status only.
+const RECEIVED: &[u8] = b"EVENT_RECEIVED";
+/// `Retry-After` goes round from 1 to this, so that those who were refused together do not come back together.
+const MAX_RETRY_AFTER_SECONDS: u8 = 5;
+
+/// What both handlers need.
+pub(crate) struct MetaWebhook {
+    pub verify_tokens: Vec<Secret>,
+    /// `None`: no app secret is configured, so nothing can be verified and everything is refused.
+    pub key: Option<SignatureKey>,
+    pub inbox: Inbox,
+    pub measures: Arc<Measures>,
+    pub clock: Arc<dyn Clock>,
+    pub refusals: AtomicU8,
+}
+
+/// `GET`: Meta asks whether this address is ours
+/// (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started#verification-requests>).
+pub(crate) struct Handshake(pub Arc<MetaWebhook>);
+
+/// `POST`: a webhook.
+pub(crate) struct Receive(pub Arc<MetaWebhook>);
+
+#[async_trait]
+impl Handler for Handshake {
+    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, _ctrl: &mut FlowCtrl) {
+        match self.0.challenge(req) {
+            Some(challenge) => answer(res, Bytes::from(challenge)),
+            None => {
+                let message = "The handshake needs hub.mode=subscribe, the configured hub.verify_token and a hub.challenge";
+                ApiError::new(StatusCode::FORBIDDEN, "handshake_refused", message)
+                    .write(req, depot, res)
+                    .await;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for Receive {
+    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, _ctrl: &mut FlowCtrl) {
+        let started = Instant::now();
+        // A span costs more than all of our own work on a webhook, so there is none unless it is exported.
+        let result = if telemetry::exporting() {
+            let span = tracing::info_span!("http.cloud.webhook");
+            self.0.receive(req, &span).instrument(span.clone()).await
+        } else {
+            self.0.receive(req, &tracing::Span::none()).await
+        };
+        match result {
+            Ok(()) => {
+                self.0.measures.accepted.increment(1);
+                self.0.measures.ack_seconds.record(started.elapsed());
+                answer(res, Bytes::from_static(RECEIVED));
+            }
+            Err(error) => error.write(req, depot, res).await,
+        }
+    }
+}
+
+fn answer(res: &mut Response, body: Bytes) {
+    res.status_code(StatusCode::OK);
+    res.headers_mut().insert(CONTENT_TYPE, TEXT);
+    res.body = ResBody::Once(body);
+}
+
+impl MetaWebhook {
+    fn challenge(&self, req: &Request) -> Option<String> {
+        let (mode, token) = (req.query::<String>("hub.mode")?, req.query::<String>("hub.verify_token")?);
+        // All are compared, so that the time does not tell which one was close.
+        let known = self
+            .verify_tokens
+            .iter()
+            .fold(false, |known, secret| secret.matches(&token) | known);
+        if mode == "subscribe" && known {
+            req.query("hub.challenge")
+        } else {
+            None
+        }
+    }
+
+    /// Verifies and keeps one webhook. `Ok`: it is durable.
+    async fn receive(&self, req: &mut Request, span: &tracing::Span) -> Result<(), ApiError> {
+        let may_discard = !req.headers().contains_key(EXPECT);
+        let body = body::read(req.take_body(), may_discard).await.map_err(unread)?;
+        self.verify(req, &body).map_err(unverified)?;
+        let place = self.inbox.enter(body.len()).map_err(|refusal| self.refused(refusal))?;
+        let header = req.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let trace = TraceContext::begin(header, span);
+        let event = NewRawEvent {
+            id: RawEventId::generate(),
+            tenant_id: None,
+            channel_kind: whatsapp_cloud::KIND,
+            // A signed body that cannot be read is kept as well: its job will say what is wrong with it.
+            channel_ids: whatsapp_cloud::route(&body).unwrap_or_default(),
+            trace_id: Some(trace.trace_id().to_string()),
+            received_at: self.clock.now(),
+            body,
+        };
+        self.inbox.keep(place, event, trace).await.map_err(|refusal| self.refused(refusal))
+    }
+
+    fn verify(&self, req: &Request, body: &[u8]) -> Result<(), SignatureError> {
+        let header = req.headers().get(SIGNATURE).map(HeaderValue::as_bytes);
+        let key = self.key.as_ref().ok_or(SignatureError::Mismatch)?;
+        key.verify(header, body)
+    }
+
+    fn refused(&self, refusal: Refusal) -> ApiError {
+        Measures::refused(refusal.reason());
+        let seconds = 1 + self.refusals.fetch_add(1, Ordering::Relaxed) % MAX_RETRY_AFTER_SECONDS;
+        ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "try_again",
+            "The webhook was not taken; send it again later",
+        )
+        .with_detail(format!("refused: {}", refusal.reason()))
+        .with_retry_after(seconds)
+    }
+}
+
+fn unread(error: BodyError) -> ApiError {
+    let (reason, error) = match error {
+        BodyError::TooLarge => ("too_large", ApiError::from_status(StatusCode::PAYLOAD_TOO_LARGE).closing()),
+        BodyError::TooSlow => ("too_slow", ApiError::from_status(StatusCode::REQUEST_TIMEOUT).closing()),
+        BodyError::Broken(error) => (
+            "broken",
+            ApiError::from_status(StatusCode::BAD_REQUEST).with_detail(error).closing(),
+        ),
+    };
+    Measures::refused(reason);
+    error
+}
+
+fn unverified(error: SignatureError) -> ApiError {
+    Measures::refused("signature");
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        "signature_invalid",
+        "The signature X-Hub-Signature-256 is missing or wrong",
+    )
+    .with_detail(error)
+}

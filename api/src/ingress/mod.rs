@@ -1,0 +1,16 @@
+//! Webhooks of providers: verify, hand to the inbox, answer when they are durable. `README.md` has the steps.
+
+mod batches;
+mod body;
+mod channel_owners;
+mod group_commit;
+mod inbox;
+mod measures;
+mod meta_webhook;
+mod parts;
+mod writer;
+
+pub(crate) use group_commit::GroupCommit;
+pub(crate) use inbox::{Inbox, Limits};
+pub(crate) use measures::Measures;
+pub(crate) use meta_webhook::{Handshake, MetaWebhook, Receive};

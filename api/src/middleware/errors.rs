@@ -1,0 +1,19 @@
+//! Gives every failed response its body, in the dialect of the contract that owns the path.
+
+use crate::{ApiError, contracts};
+use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait, http::StatusCode, writing::Json};
+
+pub(super) struct Errors {
+    pub development: bool,
+}
+
+#[async_trait]
+impl Handler for Errors {
+    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, _ctrl: &mut FlowCtrl) {
+        let status = res.status_code.unwrap_or(StatusCode::NOT_FOUND);
+        let error = depot.remove_typed::<ApiError>().unwrap_or_else(|_| ApiError::from_status(status));
+        let body = (contracts::owner(req.uri().path()).error_body)(&error, self.development);
+        res.render(Json(body));
+        res.status_code(status);
+    }
+}

@@ -1,0 +1,173 @@
+//! Retrying and discarding dead letters, cancelling live jobs: in chunks, by id, so that any number can be handled.
+
+use super::{Actor, JobFilter};
+use crate::StoreError;
+use domain::JobId;
+use serde_json::Value;
+use sqlx::{PgConnection, PgPool};
+
+/// What one chunk did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acted {
+    /// Jobs that were changed.
+    pub affected: u64,
+    /// Jobs that matched and were left alone (a retry whose work is already queued again under its idempotency key).
+    pub skipped: u64,
+    /// Where the next chunk begins; `None`: this was the last one.
+    pub next: Option<JobId>,
+}
+
+impl Acted {
+    fn new(examined: i64, affected: i64, last: Option<uuid::Uuid>, limit: i64) -> Self {
+        Self {
+            affected: u64::try_from(affected).unwrap_or(0),
+            skipped: u64::try_from(examined - affected).unwrap_or(0),
+            next: last.filter(|_| examined == limit).map(JobId),
+        }
+    }
+}
+
+/// Puts up to `limit` dead letters with ids above `after` back into the ledger, with all their attempts before them and
+/// their errors kept. One whose crashes buried it still runs alone.
+///
+/// Of jobs that share an idempotency key only one goes back, and none while such a job is live. A job with an ordering
+/// key goes to the end of its line.
+pub async fn retry(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Option<JobId>, limit: i64) -> Result<Acted, StoreError> {
+    let mut tx = pool.begin().await?;
+    let row = sqlx::query!(
+        r#"
+        WITH picked AS (
+          SELECT * FROM jobs_dead
+          WHERE ($1::uuid[] IS NULL OR id = ANY($1)) AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR queue = $3)
+            AND ($4::int4 IS NULL OR tenant_id = $4) AND ($5::text IS NULL OR fingerprint = $5) AND ($6::uuid IS NULL OR id > $6)
+          ORDER BY id LIMIT $7 FOR UPDATE),
+        chosen AS (
+          SELECT DISTINCT ON (kind, coalesce(idempotency_key, id::text)) p.*
+          FROM picked p
+          WHERE idempotency_key IS NULL
+             OR NOT EXISTS (SELECT FROM jobs j WHERE j.kind = p.kind AND j.idempotency_key = p.idempotency_key)
+          ORDER BY kind, coalesce(idempotency_key, id::text), id),
+        removed AS (DELETE FROM jobs_dead d USING chosen c WHERE d.id = c.id),
+        queued AS (
+          INSERT INTO jobs (id, kind, queue, tenant_id, priority, ordering_key, ordering_seq, weight, crashes, max_attempts,
+                            idempotency_key, trace, args, errors, created_at)
+          SELECT id, kind, queue, tenant_id, priority, ordering_key, CASE WHEN ordering_key IS NOT NULL THEN nextval('job_ordering') END,
+                 weight, least(crashes, 1), max_attempts, idempotency_key, trace, args, errors, created_at
+          FROM chosen ORDER BY id
+          RETURNING id)
+        SELECT (SELECT count(*) FROM picked) AS "examined!", (SELECT count(*) FROM queued) AS "affected!",
+               (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last
+        "#,
+        filter.uuids() as _,
+        filter.kind.as_deref(),
+        filter.queue.as_deref(),
+        filter.tenant(),
+        filter.fingerprint.as_deref(),
+        after.map(|id| id.0),
+        limit
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let acted = Acted::new(row.examined, row.affected, row.last, limit);
+    record(&mut tx, actor, "jobs.retry", &subject(filter), acted.affected).await?;
+    tx.commit().await?;
+    Ok(acted)
+}
+
+/// Gives up to `limit` dead letters up for good: they end in `jobs_done` as `discarded`, errors included.
+pub async fn discard(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Option<JobId>, limit: i64) -> Result<Acted, StoreError> {
+    let mut tx = pool.begin().await?;
+    let row = sqlx::query!(
+        r#"
+        WITH picked AS (
+          SELECT id FROM jobs_dead
+          WHERE ($1::uuid[] IS NULL OR id = ANY($1)) AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR queue = $3)
+            AND ($4::int4 IS NULL OR tenant_id = $4) AND ($5::text IS NULL OR fingerprint = $5) AND ($6::uuid IS NULL OR id > $6)
+          ORDER BY id LIMIT $7 FOR UPDATE),
+        removed AS (DELETE FROM jobs_dead d USING picked p WHERE d.id = p.id RETURNING d.*),
+        done AS (
+          INSERT INTO jobs_done (finished_on, id, kind, queue, tenant_id, state, attempt, crashes, trace, args, errors, created_at, finished_at)
+          SELECT (ledger_now() AT TIME ZONE 'utc')::date, id, kind, queue, tenant_id, 'discarded', attempt, crashes, trace, args, errors,
+                 created_at, ledger_now()
+          FROM removed)
+        SELECT (SELECT count(*) FROM picked) AS "examined!", (SELECT count(*) FROM removed) AS "affected!",
+               (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last
+        "#,
+        filter.uuids() as _,
+        filter.kind.as_deref(),
+        filter.queue.as_deref(),
+        filter.tenant(),
+        filter.fingerprint.as_deref(),
+        after.map(|id| id.0),
+        limit
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let acted = Acted::new(row.examined, row.affected, row.last, limit);
+    record(&mut tx, actor, "jobs.discard", &subject(filter), acted.affected).await?;
+    tx.commit().await?;
+    Ok(acted)
+}
+
+/// Cancels up to `limit` live jobs: queued ones end as `cancelled` now (their successors become ready), running ones are
+/// asked to and end as soon as their worker sees it.
+pub async fn cancel(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Option<JobId>, limit: i64) -> Result<Acted, StoreError> {
+    let mut tx = pool.begin().await?;
+    let row = sqlx::query!(
+        r#"
+        WITH picked AS (
+          SELECT id, state FROM jobs
+          WHERE ($1::uuid[] IS NULL OR id = ANY($1)) AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR queue = $3)
+            AND ($4::int4 IS NULL OR tenant_id = $4) AND ($5::uuid IS NULL OR id > $5)
+          ORDER BY id LIMIT $6 FOR UPDATE),
+        asked AS (UPDATE jobs j SET cancel_requested = true FROM picked p WHERE j.id = p.id AND p.state = 'running' RETURNING j.id),
+        removed AS (DELETE FROM jobs j USING picked p WHERE j.id = p.id AND p.state = 'queued' RETURNING j.*),
+        done AS (
+          INSERT INTO jobs_done (finished_on, id, kind, queue, tenant_id, state, attempt, crashes, trace, args, errors, created_at, started_at, finished_at)
+          SELECT (ledger_now() AT TIME ZONE 'utc')::date, id, kind, queue, tenant_id, 'cancelled', attempt, crashes, trace, args,
+                 nullif(errors, '[]'), created_at, started_at, ledger_now() FROM removed),
+        next AS (
+          UPDATE jobs n SET position = nextval('job_positions')
+          FROM (SELECT DISTINCT ON (j.kind, j.ordering_key) j.id
+                FROM removed s JOIN jobs j ON j.kind = s.kind AND j.ordering_key = s.ordering_key
+                WHERE NOT j.scheduled AND NOT EXISTS (SELECT FROM removed r WHERE r.id = j.id)
+                ORDER BY j.kind, j.ordering_key, j.ordering_seq) h
+          WHERE n.id = h.id AND n.state = 'queued' AND n.run_at IS NULL)
+        SELECT (SELECT count(*) FROM picked) AS "examined!", (SELECT count(*) FROM removed) + (SELECT count(*) FROM asked) AS "affected!",
+               (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last
+        "#,
+        filter.uuids() as _,
+        filter.kind.as_deref(),
+        filter.queue.as_deref(),
+        filter.tenant(),
+        after.map(|id| id.0),
+        limit
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let acted = Acted::new(row.examined, row.affected, row.last, limit);
+    record(&mut tx, actor, "jobs.cancel", &subject(filter), acted.affected).await?;
+    tx.commit().await?;
+    Ok(acted)
+}
+
+fn subject(filter: &JobFilter) -> Value {
+    // A filter is plain data; it cannot fail to become JSON.
+    serde_json::to_value(filter).unwrap_or(Value::Null)
+}
+
+/// The audit log's row for an act, in the act's transaction. An act that changed nothing leaves none.
+pub(crate) async fn record(conn: &mut PgConnection, actor: &Actor, act: &str, subject: &Value, affected: u64) -> Result<(), StoreError> {
+    if affected > 0 {
+        sqlx::query!(
+            "INSERT INTO operator_acts (actor, act, subject, affected) VALUES ($1, $2, $3, $4)",
+            actor.0,
+            act,
+            subject,
+            i64::try_from(affected).unwrap_or(i64::MAX)
+        )
+        .execute(conn)
+        .await?;
+    }
+    Ok(())
+}
