@@ -8,7 +8,7 @@ use salvo::{
         header::{CONNECTION, RETRY_AFTER},
     },
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display};
 
 /// A failed request.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ impl ApiError {
     }
 
     #[must_use]
-    pub fn with_detail(mut self, detail: impl ToString) -> Self {
+    pub fn with_detail(mut self, detail: &dyn Display) -> Self {
         self.detail = Some(detail.to_string());
         self
     }

@@ -47,7 +47,8 @@ pub struct JobContext {
     pub services: Arc<Services>,
     worker: WorkerId,
     jobs: Vec<JobId>,
-    ordered: bool,
+    /// Where the successors of ordered jobs wait: the queue and the tenants. Empty if no job has an ordering key.
+    successors: BTreeSet<(&'static str, TenantId)>,
     /// The most attempts (this one included) that any of the jobs has behind it.
     pub attempt: i16,
     /// The most crashes that any of the jobs has behind it.
@@ -58,13 +59,13 @@ pub struct JobContext {
 }
 
 impl JobContext {
-    /// For the runtime: a run of `jobs`, claimed by `worker`.
-    pub fn new(services: Arc<Services>, worker: WorkerId, jobs: &[ClaimedJob]) -> Self {
+    /// For the runtime: a run of `jobs` of `queue`, claimed by `worker`.
+    pub fn new(services: Arc<Services>, worker: WorkerId, queue: &'static str, jobs: &[ClaimedJob]) -> Self {
         Self {
             services,
             worker,
             jobs: jobs.iter().map(|job| job.id).collect(),
-            ordered: jobs.iter().any(|job| job.ordered),
+            successors: jobs.iter().filter(|job| job.ordered).map(|job| (queue, job.tenant_id)).collect(),
             attempt: jobs.iter().map(|job| job.attempt).max().unwrap_or(0),
             crashes: jobs.iter().map(|job| job.crashes).max().unwrap_or(0),
             trace: jobs.iter().find_map(|job| job.trace.clone()),
@@ -87,13 +88,13 @@ impl JobContext {
     /// Settles the job and commits its effects, both or neither. If somebody else owns the job by now (it was rescued
     /// while this run stalled), everything is rolled back.
     pub async fn commit(&self, mut tx: Transaction<'static, Postgres>) -> Result<Done, JobError> {
-        let settled = ledger::complete(&mut tx, self.worker, &self.jobs, self.ordered).await?;
+        let settled = ledger::complete(&mut tx, self.worker, &self.jobs, !self.successors.is_empty()).await?;
         if settled.len() < self.jobs.len() {
             return Err(JobError::Fenced);
         }
         tx.commit().await.map_err(StoreError::from)?;
         let enqueued = std::mem::take(&mut *self.enqueued.lock().unwrap_or_else(PoisonError::into_inner));
-        for (queue, tenant) in enqueued {
+        for (queue, tenant) in enqueued.into_iter().chain(self.successors.iter().copied()) {
             self.services.waker.ring(queue, [tenant]);
         }
         Ok(Done { settled: true })

@@ -1,6 +1,6 @@
 //! Handing hints from the feeder to workers. A hint names jobs; it carries nothing, and losing it costs milliseconds.
 
-use apalis_core::{backend::TaskSink, task::builder::TaskBuilder};
+use apalis_core::{backend::TaskSink, task::{builder::TaskBuilder, task_id::TaskId}};
 use apalis_redis::{Config, ConnectionManager, RedisStorage};
 use domain::JobId;
 use futures::stream;
@@ -8,6 +8,7 @@ use redis::aio::ConnectionManagerConfig;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, time::Duration};
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 /// "These jobs are due." Several only in a batched queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +111,9 @@ impl Dispatch for RedisDispatch {
         let mut storage = RedisStorage::<Hint>::new(connection.clone()).with_config(redis_config(queue, 1));
         let channel = hints_channel(queue);
         for chunk in hints.chunks(PUSH_CHUNK) {
-            let tasks: Vec<_> = chunk.iter().map(|hint| TaskBuilder::new(hint.clone()).build()).collect();
+            // apalis orders tasks of one second by their ids: ids that only grow keep the feeder's order.
+            let task = |hint: &Hint| TaskBuilder::new(hint.clone()).task_id(TaskId::from_string(Uuid::now_v7().to_string())).build();
+            let tasks: Vec<_> = chunk.iter().map(task).collect();
             storage.push_all(stream::iter(tasks)).await.map_err(|error| DispatchError::Push(error.to_string()))?;
             redis::cmd("PUBLISH").arg(&channel).arg("").query_async::<()>(connection).await?;
         }

@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn each_contract_writes_its_own_error_body_and_details_in_development_only() {
-        let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "inbox_full", "Try again").with_detail("20000 events");
+        let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "inbox_full", "Try again").with_detail(&"20000 events");
         let body = |path: &str, development| (owner(path).error_body)(&error, development);
         assert_eq!(body("/api/webhook", false), json!({"success": false, "message": "Try again"}));
         assert_eq!(

@@ -65,7 +65,7 @@ impl GroupCommit {
             Ok(rows) => self.write(&rows, waiters).await,
             Err(failure) => {
                 failure.log("the channels of a commit could not be looked up");
-                waiters.into_iter().for_each(|waiter| waiter.answer(Err(Refusal::Database)));
+                answer(waiters.into_iter(), Err(Refusal::Database));
                 failure.verdict()
             }
         };
@@ -101,7 +101,7 @@ impl GroupCommit {
         let mut tenants = BTreeSet::new();
         let mut partitions_made = false;
         while let Some(part) = parts.next() {
-            let answer = match self.accept(rows, part.clone()).await {
+            let result = match self.accept(rows, part.clone()).await {
                 Ok(of_part) => {
                     self.waker.ring(queue::WEBHOOKS.name, of_part.iter().copied());
                     tenants.extend(of_part);
@@ -126,13 +126,13 @@ impl GroupCommit {
                 Err(failure) => {
                     failure.log("webhooks could not be stored");
                     if let Err(away) = failure.verdict() {
-                        waiters.for_each(|waiter| waiter.answer(Err(Refusal::Database)));
+                        answer(waiters, Err(Refusal::Database));
                         return Err(away);
                     }
                     Err(Refusal::Database)
                 }
             };
-            waiters.by_ref().take(part.len()).for_each(|waiter| waiter.answer(answer));
+            answer(waiters.by_ref().take(part.len()), result);
         }
         Ok(tenants.len())
     }
@@ -158,6 +158,12 @@ impl GroupCommit {
         if let Err(failure) = in_time(store::maintenance::ensure_partitions(&self.pool, partitions::DAYS_AHEAD)).await {
             failure.log("partitions could not be made");
         }
+    }
+}
+
+fn answer(waiters: impl Iterator<Item = Waiter>, result: Result<(), Refusal>) {
+    for waiter in waiters {
+        waiter.answer(result);
     }
 }
 

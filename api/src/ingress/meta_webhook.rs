@@ -59,15 +59,12 @@ pub(crate) struct Receive(pub Arc<MetaWebhook>);
 #[async_trait]
 impl Handler for Handshake {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, _ctrl: &mut FlowCtrl) {
-        match self.0.challenge(req) {
-            Some(challenge) => answer(res, Bytes::from(challenge)),
-            None => {
-                let message = "The handshake needs hub.mode=subscribe, the configured hub.verify_token and a hub.challenge";
-                ApiError::new(StatusCode::FORBIDDEN, "handshake_refused", message)
-                    .write(req, depot, res)
-                    .await;
-            }
+        if let Some(challenge) = self.0.challenge(req) {
+            return answer(res, Bytes::from(challenge));
         }
+        let message = "The handshake needs hub.mode=subscribe, the configured hub.verify_token and a hub.challenge";
+        let error = ApiError::new(StatusCode::FORBIDDEN, "handshake_refused", message);
+        error.write(req, depot, res).await;
     }
 }
 
@@ -149,7 +146,7 @@ impl MetaWebhook {
             "try_again",
             "The webhook was not taken; send it again later",
         )
-        .with_detail(format!("refused: {}", refusal.reason()))
+        .with_detail(&refusal.reason())
         .with_retry_after(seconds)
     }
 }
@@ -160,7 +157,7 @@ fn unread(error: BodyError) -> ApiError {
         BodyError::TooSlow => ("too_slow", ApiError::from_status(StatusCode::REQUEST_TIMEOUT).closing()),
         BodyError::Broken(error) => (
             "broken",
-            ApiError::from_status(StatusCode::BAD_REQUEST).with_detail(error).closing(),
+            ApiError::from_status(StatusCode::BAD_REQUEST).with_detail(&error).closing(),
         ),
     };
     Measures::refused(reason);
@@ -174,5 +171,5 @@ fn unverified(error: SignatureError) -> ApiError {
         "signature_invalid",
         "The signature X-Hub-Signature-256 is missing or wrong",
     )
-    .with_detail(error)
+    .with_detail(&error)
 }

@@ -15,7 +15,8 @@ pub fn connect(url: &str, application_name: &str, max_connections: u32) -> Resul
         ("enable_bitmapscan", "off"),
         ("jit", "off"),
         ("statement_timeout", "60000"),
-        ("idle_in_transaction_session_timeout", "60000"),
+        // A process that stalls in a transaction must not hold its locks for long; ours never wait for anything else in one.
+        ("idle_in_transaction_session_timeout", "10000"),
     ]);
     Ok(PgPoolOptions::new()
         .max_connections(max_connections)

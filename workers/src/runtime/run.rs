@@ -67,7 +67,7 @@ async fn run(runtime: &Arc<Runtime>, worker: WorkerId, handler: Handler, jobs: V
         [alone] => runtime.held.bell(alone.id),
         _ => None,
     };
-    let ctx = JobContext::new(runtime.services.clone(), worker, &jobs);
+    let ctx = JobContext::new(runtime.services.clone(), worker, handler.policy.queue, &jobs);
     let body = async {
         let attempt = AssertUnwindSafe(handler.run(jobs.clone(), &ctx)).catch_unwind();
         tokio::select! {
@@ -91,6 +91,8 @@ async fn run(runtime: &Arc<Runtime>, worker: WorkerId, handler: Handler, jobs: V
         None => jobs.iter().map(|job| Outcome::Cancel(job.id)).collect(),
     };
     runtime.outcomes.write(worker, outcomes).await;
+    // The successors of ordered jobs may start now.
+    runtime.services.waker.ring(handler.policy.queue, jobs.iter().filter(|job| job.ordered).map(|job| job.tenant_id));
 }
 
 /// In a batch nobody knows whose fault a failure was, so all are put back at no cost, and run in smaller company.
