@@ -38,9 +38,9 @@ pub enum StartError {
     Database(#[from] StoreError),
     #[error("REDIS_URL cannot be used: {0}")]
     Redis(#[from] redis::RedisError),
-    #[error("cannot listen on {address}: {source}; is another process there? Set HOST or PORT")]
+    #[error("cannot listen on {address}: if another process does, set PORT, or HOST, to something else")]
     Listen { address: SocketAddr, source: std::io::Error },
-    #[error("cannot serve metrics on port {port}: {source}; set METRICS_PORT to another")]
+    #[error("cannot serve metrics on port {port}: if another process uses it, set METRICS_PORT to something else")]
     Metrics { port: u16, source: std::io::Error },
 }
 

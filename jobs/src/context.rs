@@ -11,7 +11,7 @@ use store::{
     PgConnection, PgPool, Postgres, StoreError, Transaction,
     channel_map::ChannelMap,
     inbound::PeopleCache,
-    ledger::{self, ClaimedJob, NewJob},
+    ledger::{self, Burial, ClaimedJob, NewJob},
 };
 
 /// What all jobs of a process share.
@@ -87,9 +87,16 @@ impl JobContext {
 
     /// Settles the job and commits its effects, both or neither. If somebody else owns the job by now (it was rescued
     /// while this run stalled), everything is rolled back.
-    pub async fn commit(&self, mut tx: Transaction<'static, Postgres>) -> Result<Done, JobError> {
-        let settled = ledger::complete(&mut tx, self.worker, &self.jobs, !self.successors.is_empty()).await?;
-        if settled.len() < self.jobs.len() {
+    pub async fn commit(&self, tx: Transaction<'static, Postgres>) -> Result<Done, JobError> {
+        self.commit_burying(tx, &[]).await
+    }
+
+    /// The same, for a batch of which some jobs failed for good: these become dead letters, the others are done.
+    pub async fn commit_burying(&self, mut tx: Transaction<'static, Postgres>, burials: &[Burial]) -> Result<Done, JobError> {
+        let buried = if burials.is_empty() { Vec::new() } else { ledger::bury(&mut tx, self.worker, burials).await? };
+        let good: Vec<JobId> = self.jobs.iter().filter(|id| !buried.contains(id)).copied().collect();
+        let done = if good.is_empty() { Vec::new() } else { ledger::complete(&mut tx, self.worker, &good, !self.successors.is_empty()).await? };
+        if buried.len() + done.len() < self.jobs.len() {
             return Err(JobError::Fenced);
         }
         tx.commit().await.map_err(StoreError::from)?;

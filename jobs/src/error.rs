@@ -1,7 +1,9 @@
 //! How a run can fail, by what shall happen next.
 
+use domain::JobId;
+use serde_json::{Value, json};
 use std::time::Duration;
-use store::StoreError;
+use store::{StoreError, ledger::Burial};
 
 /// Why a run did not end well. `Fail` is the default choice; retrying must be argued.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,18 @@ impl JobError {
 
     pub fn fail(class: &'static str, message: impl Into<String>) -> Self {
         Self::Fail { class, message: message.into() }
+    }
+
+    /// This error as a row of the job's history: what and when, never more than two thousand characters of it.
+    pub fn describe(&self, attempt: i16) -> Value {
+        // Bounded: a message may quote a whole statement.
+        let message: String = self.to_string().chars().take(2_000).collect();
+        json!({"class": self.class(), "message": message, "attempt": attempt})
+    }
+
+    /// The dead letter that job `id` of `kind` becomes with this error.
+    pub fn burial(&self, id: JobId, kind: &str, attempt: i16) -> Burial {
+        Burial { id, fingerprint: format!("{kind}:{}", self.class()), error: self.describe(attempt) }
     }
 
     /// The class of the error: what dead letters are grouped by, with the kind.

@@ -45,6 +45,23 @@ struct Rows {
     trace: Option<String>,
 }
 
+/// What a commit has stored.
+#[derive(Default)]
+struct Kept {
+    events: usize,
+    bytes: usize,
+    tenants: BTreeSet<TenantId>,
+}
+
+impl Kept {
+    fn add(&mut self, rows: &Rows, part: Range<usize>, tenants: BTreeSet<TenantId>) {
+        let events = rows.events.get(part).unwrap_or_default();
+        self.events += events.len();
+        self.bytes += events.iter().map(|event| event.body.len()).sum::<usize>();
+        self.tenants.extend(tenants);
+    }
+}
+
 impl GroupCommit {
     /// True if the database answers within `limit`.
     pub(super) async fn database_answers(&self, limit: Duration) -> bool {
@@ -59,25 +76,29 @@ impl GroupCommit {
         let started = Instant::now();
         let trace = batch.first().map(|held| held.trace);
         let (events, waiters): (Vec<_>, Vec<_>) = batch.into_iter().map(|held| (held.event, held.waiter)).unzip();
-        let bytes: usize = events.iter().map(|event| event.body.len()).sum();
-        let count = events.len();
+        let mut kept = Kept::default();
         let result = match self.resolve(events, trace).await {
-            Ok(rows) => self.write(&rows, waiters).await,
+            Ok(rows) => self.write(&rows, waiters, &mut kept).await,
             Err(failure) => {
                 failure.log("the channels of a commit could not be looked up");
                 answer(waiters.into_iter(), Err(Refusal::Database));
                 failure.verdict()
             }
         };
-        let took = started.elapsed();
+        if kept.events > 0 {
+            self.waker.ring(queue::WEBHOOKS.name, kept.tenants.iter().copied());
+            self.report(&kept, started.elapsed(), trace);
+        }
+        result
+    }
+
+    fn report(&self, kept: &Kept, took: Duration, trace: Option<TraceContext>) {
         self.measures.commit_seconds.record(took);
         #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
-        self.measures.commit_events.record(count as f64);
-        if let Ok(tenants) = &result {
-            let (millis, trace) = (took.as_millis(), trace.map(|trace| tracing::field::display(trace.trace_id())));
-            tracing::info!(events = count, bytes, tenants, millis, trace, "webhooks taken");
-        }
-        result.map(|_| ())
+        self.measures.commit_events.record(kept.events as f64);
+        let trace = trace.map(|trace| tracing::field::display(trace.trace_id()));
+        let (events, bytes, tenants, millis) = (kept.events, kept.bytes, kept.tenants.len(), took.as_millis());
+        tracing::info!(events, bytes, tenants, millis, trace, "webhooks taken");
     }
 
     async fn resolve(&self, mut events: Vec<NewRawEvent>, trace: Option<TraceContext>) -> Result<Rows, Failure> {
@@ -94,17 +115,15 @@ impl GroupCommit {
         })
     }
 
-    /// Writes the rows, in parts if Postgres refuses some of them, and answers part by part. Returns the number of tenants.
-    async fn write(&self, rows: &Rows, waiters: Vec<Waiter>) -> Result<usize, DatabaseAway> {
+    /// Writes the rows, in parts if Postgres refuses some of them, and answers part by part.
+    async fn write(&self, rows: &Rows, waiters: Vec<Waiter>, kept: &mut Kept) -> Result<(), DatabaseAway> {
         let mut waiters = waiters.into_iter();
         let mut parts = Parts::whole(rows.events.len());
-        let mut tenants = BTreeSet::new();
         let mut partitions_made = false;
         while let Some(part) = parts.next() {
             let result = match self.accept(rows, part.clone()).await {
-                Ok(of_part) => {
-                    self.waker.ring(queue::WEBHOOKS.name, of_part.iter().copied());
-                    tenants.extend(of_part);
+                Ok(tenants) => {
+                    kept.add(rows, part.clone(), tenants);
                     Ok(())
                 }
                 Err(Failure::Store(StoreError::Data(_))) if !partitions_made => {
@@ -134,7 +153,7 @@ impl GroupCommit {
             };
             answer(waiters.by_ref().take(part.len()), result);
         }
-        Ok(tenants.len())
+        Ok(())
     }
 
     /// Writes one part and returns its tenants. A conflict is tried once more.
@@ -176,7 +195,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result
 
 impl Failure {
     /// Is the database away, so that everybody can be refused at once until it is back? `Ok`: no, only this did not work.
-    fn verdict(&self) -> Result<usize, DatabaseAway> {
+    fn verdict(&self) -> Result<(), DatabaseAway> {
         match self {
             Self::TimedOut | Self::Store(StoreError::Unavailable(_)) => Err(DatabaseAway),
             Self::Store(
@@ -186,7 +205,7 @@ impl Failure {
                 | StoreError::Stale(_)
                 | StoreError::Migration(_)
                 | StoreError::Defect(_),
-            ) => Ok(0),
+            ) => Ok(()),
         }
     }
 

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, time::Duration};
 use store::{
     PgConnection, StoreError,
     inbound::{self, Located, Written},
-    ledger::NewJob,
+    ledger::{Burial, NewJob},
     raw_events,
 };
 
@@ -71,22 +71,24 @@ async fn write(batch: &[Claimed<ProcessWebhook>], ctx: &JobContext, isolating: b
     } else {
         (inbound::write(&mut tx, &services.people, &items, services.human_override_ttl).await?, Vec::new())
     };
-    let mut split = Vec::new();
+    let mut rejected = Rejected::default();
     for (job, event, reason) in &malformed {
-        split.push(split_off(batch, *job, *event, None, "malformed", reason, ctx)?);
+        rejected.add(batch, *job, *event, None, &JobError::fail("malformed", format!("raw event {event}: {reason}")), ctx);
     }
     for (index, reason) in &refused {
         if let (Some(job), Some(item)) = (owners.get(*index), items.get(*index)) {
-            split.push(split_off(batch, *job, item.raw_event_id, Some(item.event.position), "refused_by_database", reason, ctx)?);
+            let (event, position) = (item.raw_event_id, item.event.position);
+            let error = JobError::fail("refused_by_database", format!("raw event {event}, part {position}: {reason}"));
+            rejected.add(batch, *job, event, Some(position), &error, ctx);
         }
     }
-    follow_up(&mut tx, ctx, &written, &split).await?;
+    follow_up(&mut tx, ctx, &written, &rejected.split_off).await?;
     for (tenant, events) in found_owner {
         raw_events::assign_tenant(&mut tx, tenant, &events.into_iter().collect::<Vec<_>>()).await?;
     }
-    let done = ctx.commit(tx).await?;
+    let done = ctx.commit_burying(tx, &rejected.dead).await?;
     written.remember(&services.people);
-    report(batch, &written, unrouted, split.len());
+    report(batch, &written, unrouted, &rejected);
     Ok(done)
 }
 
@@ -97,27 +99,38 @@ async fn follow_up(conn: &mut PgConnection, ctx: &JobContext, written: &Written,
     if jobs.is_empty() { Ok(()) } else { ctx.enqueue(conn, &jobs).await }
 }
 
-/// A job of its own for one part that cannot be processed, so that the rest of the batch commits. If that part is all the
-/// batch consists of, the job itself has failed.
-fn split_off(
-    batch: &[Claimed<ProcessWebhook>],
-    job: JobId,
-    event: RawEventId,
-    position: Option<u32>,
-    class: &'static str,
-    reason: &str,
-    ctx: &JobContext,
-) -> Result<NewJob, JobError> {
-    if let [alone] = batch
-        && alone.payload.event_ids.len() == 1
-        && alone.payload.position == position
-    {
-        return Err(JobError::fail(class, format!("raw event {event}: {reason}")));
+/// What cannot be processed, kept from spoiling the rest of the batch.
+#[derive(Default)]
+struct Rejected {
+    /// Jobs of their own for parts of larger jobs.
+    split_off: Vec<NewJob>,
+    /// Jobs that consist of nothing else: they have failed.
+    dead: Vec<Burial>,
+}
+
+impl Rejected {
+    fn add(
+        &mut self,
+        batch: &[Claimed<ProcessWebhook>],
+        job: JobId,
+        event: RawEventId,
+        position: Option<u32>,
+        error: &JobError,
+        ctx: &JobContext,
+    ) {
+        let Some(claimed) = batch.iter().find(|claimed| claimed.id == job) else { return };
+        if claimed.payload.event_ids.len() == 1 && claimed.payload.position == position {
+            tracing::error!(%error, id = %job, "dead letter: see `switchboard jobs show {job}`");
+            metrics::counter!("switchboard_jobs_dead_total", "kind" => ProcessWebhook::KIND).increment(1);
+            self.dead.push(error.burial(job, ProcessWebhook::KIND, ctx.attempt));
+            return;
+        }
+        let tenant = claimed.tenant_id;
+        let payload = ProcessWebhook { event_ids: vec![event], position };
+        let key = position.map_or_else(|| format!("{tenant}:{event}"), |position| format!("{tenant}:{event}:{position}"));
+        let part = of_kind(ProcessWebhook::KIND, &ProcessWebhook::POLICY, tenant, &payload, ctx.trace.as_deref());
+        self.split_off.push(NewJob { idempotency_key: Some(key), ..part });
     }
-    let tenant = batch.iter().find(|claimed| claimed.id == job).map_or(TenantId::NONE, |claimed| claimed.tenant_id);
-    let payload = ProcessWebhook { event_ids: vec![event], position };
-    let key = position.map_or_else(|| format!("{tenant}:{event}"), |position| format!("{tenant}:{event}:{position}"));
-    Ok(NewJob { idempotency_key: Some(key), ..of_kind(ProcessWebhook::KIND, &ProcessWebhook::POLICY, tenant, &payload, ctx.trace.as_deref()) })
 }
 
 /// Replaces jobs of several events by jobs of one event each, which inherit the crashes and so run alone.
@@ -136,7 +149,7 @@ async fn take_apart(batch: &[Claimed<ProcessWebhook>], ctx: &JobContext) -> Resu
     ctx.commit(tx).await
 }
 
-fn report(batch: &[Claimed<ProcessWebhook>], written: &Written, unrouted: usize, split: usize) {
+fn report(batch: &[Claimed<ProcessWebhook>], written: &Written, unrouted: usize, rejected: &Rejected) {
     let mut tenants: BTreeMap<TenantId, usize> = BTreeMap::new();
     for job in batch {
         *tenants.entry(job.tenant_id).or_default() += job.payload.event_ids.len();
@@ -145,7 +158,7 @@ fn report(batch: &[Claimed<ProcessWebhook>], written: &Written, unrouted: usize,
     metrics::counter!("switchboard_messages_written_total").increment(written.messages.len() as u64);
     metrics::counter!("switchboard_receipts_applied_total").increment(written.statuses as u64);
     metrics::counter!("switchboard_webhook_parts_unrouted_total").increment(unrouted as u64);
-    metrics::counter!("switchboard_webhook_parts_split_off_total").increment(split as u64);
+    metrics::counter!("switchboard_webhook_parts_split_off_total").increment(rejected.split_off.len() as u64);
     tracing::info!(
         jobs = batch.len(),
         events,
@@ -154,7 +167,8 @@ fn report(batch: &[Claimed<ProcessWebhook>], written: &Written, unrouted: usize,
         receipts = written.statuses,
         changes = written.changes,
         unrouted,
-        split,
+        split_off = rejected.split_off.len(),
+        dead = rejected.dead.len(),
         "webhooks processed"
     );
 }

@@ -1,1 +1,3 @@
-//! Whole paths through the product.
+//! Whole paths through the product: a signed webhook in, rows in Postgres out.
+
+mod ingest;

@@ -1,12 +1,11 @@
 //! One hint, from claim to outcome.
 
 use super::{Runtime, outcomes::Outcome};
-use domain::{JobId, WorkerId};
+use domain::WorkerId;
 use futures::FutureExt;
 use jobs::{Done, Handler, JobContext, JobError, Policy, dispatch::Hint, policy::Decision};
-use serde_json::json;
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
-use store::ledger::{Burial, ClaimedJob, Delay};
+use store::ledger::{ClaimedJob, Delay};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -100,35 +99,28 @@ fn outcome_of(handler: &Handler, job: &ClaimedJob, error: &JobError, batch: usiz
     let own = matches!(error, JobError::Retry { .. } | JobError::RetryAfter { .. } | JobError::Fail { .. });
     if own && batch > 1 {
         tracing::warn!(%error, id = %job.id, "a batch failed; its jobs run in smaller company");
-        return Outcome::Delay(Delay { id: job.id, after: None, free: true, suspect: true, error: Some(describe(job.id, error, job.attempt)) });
+        return Outcome::Delay(Delay { id: job.id, after: None, free: true, suspect: true, error: Some(error.describe(job.attempt)) });
     }
     failed(&handler.policy, job, error)
 }
 
 fn failed(policy: &Policy, job: &ClaimedJob, error: &JobError) -> Outcome {
-    let described = describe(job.id, error, job.attempt);
     match policy.decide(error, job.attempt, job.max_attempts, rand::random()) {
         Decision::Dead => {
             tracing::error!(class = error.class(), %error, id = %job.id, kind = job.kind, "dead letter: see `switchboard jobs show {}`", job.id);
             metrics::counter!("switchboard_jobs_dead_total", "kind" => job.kind.clone()).increment(1);
-            Outcome::Bury(Burial { id: job.id, fingerprint: format!("{}:{}", job.kind, error.class()), error: described })
+            Outcome::Bury(error.burial(job.id, &job.kind, job.attempt))
         }
         Decision::Retry(after) => {
             tracing::warn!(class = error.class(), %error, id = %job.id, kind = job.kind, attempt = job.attempt, ?after, "job failed; it will be retried");
             metrics::counter!("switchboard_jobs_retried_total", "kind" => job.kind.clone()).increment(1);
-            Outcome::Delay(Delay { id: job.id, after: Some(after), free: false, suspect: false, error: Some(described) })
+            Outcome::Delay(Delay { id: job.id, after: Some(after), free: false, suspect: false, error: Some(error.describe(job.attempt)) })
         }
         Decision::Snooze(after) => {
             tracing::debug!(class = error.class(), %error, id = %job.id, ?after, "job snoozed");
             Outcome::Delay(Delay { id: job.id, after: Some(after), free: true, suspect: false, error: None })
         }
     }
-}
-
-fn describe(id: JobId, error: &JobError, attempt: i16) -> serde_json::Value {
-    // Bounded: an error message may quote a whole statement.
-    let message: String = error.to_string().chars().take(2_000).collect();
-    json!({"class": error.class(), "message": message, "attempt": attempt, "job": id})
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
