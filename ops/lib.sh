@@ -16,6 +16,7 @@ find_postgres() {
   for dir in "${SWITCHBOARD_POSTGRES_BIN:-}" "$(dirname "$(command -v initdb || true)")" /usr/lib/postgresql/*/bin /usr/pgsql-*/bin \
     /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin /usr/local/pgsql/bin; do
     [ -x "$dir/postgres" ] && [ -x "$dir/initdb" ] || continue
+    dir=$(dirname "$(readlink -f "$dir/postgres" 2>/dev/null || echo "$dir/postgres")") # psql lies beside the real one
     major=$("$dir/postgres" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/')
     if [ "$major" -ge "$min_postgres" ] && [ "$major" -gt "$best_major" ]; then best=$dir best_major=$major; fi
   done

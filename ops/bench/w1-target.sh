@@ -1,5 +1,6 @@
 # Switchboard as a target of an external webhook-storm driver. The driver sources this file with PSQL, PGPORT, REDIS_PORT,
-# WORK and OUTBOUND set (see README.md) and calls reset, start, procs, stop; it uses URL, DSN, SQL and IDS_SQL.
+# WORK and OUTBOUND set (see README.md) and calls reset, start, procs, stop in a subshell, which they end
+# when they fail; it uses URL, DSN, SQL and IDS_SQL.
 # shellcheck shell=bash disable=SC2034
 NAME=switchboard
 URL=http://127.0.0.1:5480/api/webhook
@@ -16,7 +17,14 @@ switchboard_env() { # command...: runs it with the settings of this target
     META_APP_SECRET=bench-app-secret META_VERIFY_TOKEN=bench-verify-token LOG_LEVEL=info SWITCHBOARD_HOME="$WORK/switchboard-home" "$@"
 }
 
+switchboard_is_up() { [ "$(curl -s -o /dev/null -m 2 -w '%{http_code}' http://127.0.0.1:5480/health)" = 200 ]; }
+
 reset() {
+  # Two runs at once would drop each other's database and measure each other's processes.
+  if (exec 3<>/dev/tcp/127.0.0.1/5480) 2>/dev/null; then
+    echo "w1-target: something listens on port 5480: is another run going on?" >&2
+    exit 1
+  fi
   redis-cli -p "$REDIS_PORT" FLUSHDB >/dev/null
   $PSQL postgres -c 'DROP DATABASE IF EXISTS switchboard WITH (FORCE)' -c 'CREATE DATABASE switchboard'
   # The driver's ten channels, and any other that the seeded messages name.
@@ -24,7 +32,7 @@ reset() {
   numbers=$( (seq 106540352242900 106540352242909; cut -f2 "$OUTBOUND") | sort -u | paste -sd, -)
   switchboard_env "$switchboard_bin/switchboard" migrate >"$WORK/switchboard-migrate.log" 2>&1 &&
     switchboard_env "$switchboard_bin/switchboard" seed --whatsapp-numbers "$numbers" >>"$WORK/switchboard-migrate.log" 2>&1 ||
-    { cat "$WORK/switchboard-migrate.log" >&2; return 1; }
+    { cat "$WORK/switchboard-migrate.log" >&2; exit 1; }
   $PSQL switchboard -c 'CREATE TABLE outbound_import (wamid text, phone_number_id text, wa_id text, name text)'
   $PSQL switchboard -c '\copy outbound_import FROM pstdin' <"$OUTBOUND"
   { echo 'CREATE TEMPORARY TABLE outbound_seed AS SELECT * FROM outbound_import;'; cat "$switchboard_bench_dir/sql/seed_outbound.sql"; } | $PSQL switchboard
@@ -37,12 +45,13 @@ start() {
   switchboard_env METRICS_PORT=5482 "$switchboard_bin/switchboard-worker" >"$WORK/switchboard-worker.log" 2>&1 &
   WORKER=$!
   local tries=0
-  until [ "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:5480/health)" = 200 ] &&
+  until switchboard_is_up &&
     [ "$($PSQL switchboard -c 'SELECT count(*) FROM job_workers')" -gt 0 ]; do
     tries=$((tries + 1))
     if [ $tries -gt 300 ] || ! kill -0 "$API" || ! kill -0 "$WORKER"; then
       tail -n 5 "$WORK/switchboard-api.log" "$WORK/switchboard-worker.log" >&2
-      return 1
+      stop
+      exit 1
     fi
     sleep 0.1
   done

@@ -97,7 +97,12 @@ impl GroupCommit {
         #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
         self.measures.commit_events.record(kept.events as f64);
         let trace = trace.map(|trace| tracing::field::display(trace.trace_id()));
-        let (events, bytes, tenants, millis) = (kept.events, kept.bytes, kept.tenants.len(), took.as_millis());
+        let (events, bytes, tenants, millis) = (
+            kept.events,
+            kept.bytes,
+            kept.tenants.len(),
+            u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        );
         tracing::info!(events, bytes, tenants, millis, trace, "webhooks taken");
     }
 

@@ -73,12 +73,14 @@ impl Handler for Receive {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, _ctrl: &mut FlowCtrl) {
         let started = Instant::now();
         // A span costs more than all of our own work on a webhook, so there is none unless it is exported.
-        let result = if telemetry::exporting() {
-            let span = tracing::info_span!("http.cloud.webhook");
-            self.0.receive(req, &span).instrument(span.clone()).await
+        let span = if telemetry::exporting() {
+            tracing::info_span!("http.cloud.webhook")
         } else {
-            self.0.receive(req, &tracing::Span::none()).await
+            tracing::Span::none()
         };
+        let header = req.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let trace = TraceContext::begin(header, &span);
+        let result = self.0.receive(req, trace).instrument(span).await;
         match result {
             Ok(()) => {
                 self.0.measures.accepted.increment(1);
@@ -112,13 +114,11 @@ impl MetaWebhook {
     }
 
     /// Verifies and keeps one webhook. `Ok`: it is durable.
-    async fn receive(&self, req: &mut Request, span: &tracing::Span) -> Result<(), ApiError> {
+    async fn receive(&self, req: &mut Request, trace: TraceContext) -> Result<(), ApiError> {
         let may_discard = !req.headers().contains_key(EXPECT);
         let body = body::read(req.take_body(), may_discard).await.map_err(unread)?;
         self.verify(req, &body).map_err(unverified)?;
         let place = self.inbox.enter(body.len()).map_err(|refusal| self.refused(refusal))?;
-        let header = req.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
-        let trace = TraceContext::begin(header, span);
         let event = NewRawEvent {
             id: RawEventId::generate(),
             tenant_id: None,

@@ -1,7 +1,7 @@
 //! `switchboard-bench`: runs one scenario against the product's release binaries and prints what it measured.
 
 use anyhow::Result;
-use bench::lab::{Database, LabArgs};
+use bench::lab::{self, LabArgs};
 use bench::scenario::{backlog, fair, idle, load_only, rest, soak, storm};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -47,11 +47,7 @@ async fn main() -> ExitCode {
     };
     let tidied = match command.scenario {
         Scenario::Load(_) | Scenario::Medians { .. } => Ok(()),
-        _ if command.lab.keep => {
-            eprintln!("kept: database {}", LabArgs::database_name());
-            Ok(())
-        }
-        _ => Database::drop_if_exists(&command.lab.pg, &LabArgs::database_name()).await,
+        _ => lab::tidy(&command.lab).await,
     };
     let code = match outcome.and_then(|passed| tidied.map(|()| passed)) {
         Ok(true) => 0,

@@ -7,57 +7,83 @@ use std::fs;
 
 use crate::numbers::{float, rounded};
 
+/// Resident memory of a tree, in megabytes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Usage {
-    /// Seconds of user and system time: the living ones' own, and what they have reaped of finished children.
-    pub cpu_secs: f64,
+pub struct Memory {
     pub rss_mb: f64,
     /// Shared pages counted in part; `None` when /proc does not let us see it (another user's process).
     pub pss_mb: Option<f64>,
 }
 
-/// Processes to account for, each with everything below it.
+/// Processes to account for, each with everything below it that is not accounted for by another name.
 #[derive(Clone, Debug, Default)]
 pub struct Watched(Vec<(&'static str, u32)>);
+
+/// Seconds of user and system time of each: the living ones' own, and what they have reaped of finished children.
+pub type CpuSecs = Vec<(&'static str, f64)>;
 
 impl Watched {
     pub fn new(roots: impl IntoIterator<Item = (&'static str, u32)>) -> Self {
         Self(roots.into_iter().collect())
     }
 
-    pub fn usage(&self) -> Result<Vec<(&'static str, Usage)>> {
-        let children = children()?;
+    pub fn cpu(&self) -> Result<CpuSecs> {
+        let children = self.children()?;
         self.0
             .iter()
-            .map(|(name, root)| Ok((*name, tree(*root, &children).with_context(|| format!("{name} is gone"))?)))
+            .map(|(name, root)| Ok((*name, cpu(*root, &children).with_context(|| format!("{name} is gone"))?)))
             .collect()
     }
-}
 
-/// What was used between two readings, per 1,000 webhooks (the total is without the generator), and the memory at the
-/// second.
-pub fn describe(before: &[(&'static str, Usage)], after: &[(&'static str, Usage)], webhooks: usize) -> Value {
-    let per_thousand = 1_000.0 / crate::numbers::float_of(webhooks.max(1));
-    let mut total = 0.0;
-    let mut cpu = serde_json::Map::new();
-    for ((name, earlier), (_, later)) in before.iter().zip(after) {
-        let used = (later.cpu_secs - earlier.cpu_secs) * per_thousand;
-        if *name != "generator" {
-            total += used;
-        }
-        cpu.insert((*name).to_owned(), json!(rounded(used, 4)));
+    /// Walks every page table, which takes CPU itself: not between two readings of `cpu`.
+    pub fn memory(&self) -> Result<Value> {
+        let children = self.children()?;
+        let of = |root: u32| {
+            let memory = memory(root, &children, true);
+            json!({ "rss": rounded(memory.rss_mb, 1), "pss": memory.pss_mb.map(|pss| rounded(pss, 1)) })
+        };
+        Ok(self
+            .0
+            .iter()
+            .map(|(name, root)| ((*name).to_owned(), of(*root)))
+            .collect::<serde_json::Map<_, _>>()
+            .into())
     }
-    cpu.insert("total".to_owned(), json!(rounded(total, 4)));
-    json!({ "cpu_s_per_1000": cpu, "memory_mb": memory(after) })
+
+    /// Api and worker are children of the generator, and must not count twice.
+    fn children(&self) -> Result<HashMap<u32, Vec<u32>>> {
+        let mut children = children()?;
+        for below in children.values_mut() {
+            below.retain(|pid| self.0.iter().all(|(_, root)| root != pid));
+        }
+        Ok(children)
+    }
 }
 
-pub fn memory(usage: &[(&'static str, Usage)]) -> Value {
-    let of = |usage: &Usage| json!({ "rss": rounded(usage.rss_mb, 1), "pss": usage.pss_mb.map(|pss| rounded(pss, 1)) });
-    usage
-        .iter()
-        .map(|(name, usage)| ((*name).to_owned(), of(usage)))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
+/// CPU seconds between two readings per 1,000 webhooks; the total is without the generator.
+pub fn per_thousand(before: &CpuSecs, after: &CpuSecs, webhooks: usize) -> Value {
+    let scale = 1_000.0 / crate::numbers::float_of(webhooks.max(1));
+    let mut total = 0.0;
+    let mut used = serde_json::Map::new();
+    for ((name, earlier), (_, later)) in before.iter().zip(after) {
+        let own = (later - earlier) * scale;
+        if *name != "generator" {
+            total += own;
+        }
+        used.insert((*name).to_owned(), json!(rounded(own, 4)));
+    }
+    used.insert("total".to_owned(), json!(rounded(total, 4)));
+    used.into()
+}
+
+/// CPU seconds of one tree.
+pub fn cpu_of(pid: u32) -> Result<f64> {
+    cpu(pid, &children()?).with_context(|| format!("process {pid} is gone"))
+}
+
+/// Resident megabytes of one tree.
+pub fn rss_of(pid: u32) -> Result<f64> {
+    Ok(memory(pid, &children()?, false).rss_mb)
 }
 
 /// The parent of a process on this machine, if it runs `command`.
@@ -65,10 +91,6 @@ pub fn parent_running(pid: u32, command: &str) -> Option<u32> {
     let parent = Stat::of(pid)?.parent;
     let name = fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
     name.trim().starts_with(command).then_some(parent)
-}
-
-pub fn tree_of(pid: u32) -> Result<Usage> {
-    tree(pid, &children()?).with_context(|| format!("process {pid} is gone"))
 }
 
 fn children() -> Result<HashMap<u32, Vec<u32>>> {
@@ -84,28 +106,44 @@ fn children() -> Result<HashMap<u32, Vec<u32>>> {
     Ok(children)
 }
 
-fn tree(root: u32, children: &HashMap<u32, Vec<u32>>) -> Option<Usage> {
+/// The root and everything below it.
+fn tree(root: u32, children: &HashMap<u32, Vec<u32>>) -> Vec<u32> {
+    let mut found = vec![root];
+    let mut at = 0;
+    while let Some(pid) = found.get(at) {
+        found.extend(children.get(pid).into_iter().flatten());
+        at += 1;
+    }
+    found
+}
+
+fn cpu(root: u32, children: &HashMap<u32, Vec<u32>>) -> Option<f64> {
     Stat::of(root)?;
-    let mut sum = Usage {
-        pss_mb: Some(0.0),
-        ..Usage::default()
+    // A process that ended meanwhile is in its parent's reaped time.
+    Some(
+        tree(root, children)
+            .into_iter()
+            .filter_map(Stat::of)
+            .map(|stat| stat.cpu_secs)
+            .sum(),
+    )
+}
+
+fn memory(root: u32, children: &HashMap<u32, Vec<u32>>, with_pss: bool) -> Memory {
+    let mut sum = Memory {
+        rss_mb: 0.0,
+        pss_mb: with_pss.then_some(0.0),
     };
-    let mut waiting = vec![root];
-    while let Some(pid) = waiting.pop() {
-        // A process that ended meanwhile is in its parent's reaped time.
-        let Some(stat) = Stat::of(pid) else { continue };
-        sum.cpu_secs += stat.cpu_secs;
+    for pid in tree(root, children) {
         // A process that has ended and is not reaped yet has no memory.
         if let Some(rss) = memory_line(pid, "status", "VmRSS:") {
             sum.rss_mb += rss;
             sum.pss_mb = sum
                 .pss_mb
-                .zip(memory_line(pid, "smaps_rollup", "Pss:"))
-                .map(|(before, own)| before + own);
+                .and_then(|before| Some(before + memory_line(pid, "smaps_rollup", "Pss:")?));
         }
-        waiting.extend(children.get(&pid).into_iter().flatten());
     }
-    Some(sum)
+    sum
 }
 
 struct Stat {
@@ -153,7 +191,7 @@ mod tests {
     #[test]
     fn this_process_uses_memory() {
         let own = std::process::id();
-        assert!(tree_of(own).unwrap().rss_mb > 1.0);
+        assert!(rss_of(own).unwrap() > 1.0 && cpu_of(own).unwrap() >= 0.0);
         assert!(memory_line(own, "smaps_rollup", "Pss:").unwrap() > 0.5);
     }
 }

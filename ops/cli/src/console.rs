@@ -59,10 +59,13 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) {
     let widths: Vec<usize> = headings
         .iter()
         .enumerate()
-        .map(|(column, heading)| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).chain([heading.len()]).max().unwrap_or(0))
+        .map(|(column, heading)| {
+            rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).chain([heading.len()]).max().unwrap_or(0)
+        })
         .collect();
     let render = |cells: &mut dyn Iterator<Item = &str>| -> String {
-        cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect::<String>().trim_end().to_owned()
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        padded.join("  ").trim_end().to_owned()
     };
     line(&render(&mut headings.iter().copied()));
     for row in rows {

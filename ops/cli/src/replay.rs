@@ -18,6 +18,7 @@ const CHUNK: i64 = 1_000;
 const SHOWN: usize = 50;
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(group(clap::ArgGroup::new("which").required(true).multiple(true).args(["ids", "from", "to", "channel", "unroutable"])))]
 pub(crate) struct ReplayArgs {
     /// These raw events
@@ -130,14 +131,26 @@ fn print_dry_run(found: &Totals, listed: &[ReplayEvent], json: bool) {
         .iter()
         .map(|event| {
             let tenant = event.tenant_id.map_or_else(|| "-".to_owned(), |tenant| tenant.to_string());
-            vec![event.id.to_string(), event.received_at.to_rfc3339(), tenant, event.channel_kind.clone(), event.channel_ids.join(" "), event.size_bytes.to_string()]
+            vec![
+                event.id.to_string(),
+                event.received_at.to_rfc3339(),
+                tenant,
+                event.channel_kind.clone(),
+                event.channel_ids.join(" "),
+                event.size_bytes.to_string(),
+            ]
         })
         .collect();
     console::table(&["EVENT", "RECEIVED", "TENANT", "KIND", "CHANNELS", "BYTES"], &rows);
     if found.events > u64::try_from(listed.len()).unwrap_or(u64::MAX) {
         console::line("...");
     }
-    console::line(&format!("would replay: {} raw events of {} tenants in {} jobs; nothing was changed", found.events, found.by_tenant.len(), found.jobs));
+    console::line(&format!(
+        "would replay: {} raw events of {} tenants in {} jobs; nothing was changed",
+        found.events,
+        found.by_tenant.len(),
+        found.jobs
+    ));
 }
 
 fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {

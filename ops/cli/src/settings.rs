@@ -1,5 +1,4 @@
 //! The environment, read once, and the file of settings that `switchboard up` keeps ($SWITCHBOARD_HOME/env).
-#![expect(clippy::disallowed_methods, reason = "this is where the tool reads its environment")]
 
 use crate::error::CliError;
 use std::{
@@ -53,8 +52,8 @@ impl Settings {
 
     /// Who acts, for the audit log.
     pub(crate) fn actor(&self) -> Actor {
-        let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| self.given(name));
-        Actor(format!("cli:{}", user.unwrap_or("unknown")))
+        let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| self.given(name)).map(str::to_owned);
+        Actor(format!("cli:{}", user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))))
     }
 
     /// The address others reach us at.
@@ -81,7 +80,8 @@ fn parse_exports(text: &str) -> BTreeMap<String, String> {
 
 /// Lines for a shell to source.
 pub(crate) fn render_exports(values: &[(String, String)]) -> String {
-    values.iter().map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''"))).collect()
+    let lines: Vec<String> = values.iter().map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''"))).collect();
+    lines.concat()
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl TraceContext {
     }
 
     /// The context of work that begins now: continues `header` where it can be read, else begins a trace. When spans are
-    /// exported, `span` takes its place in that trace and the result is the position of `span`.
+    /// exported, `span` takes its place in that trace and the result is the position of `span`. Call it before `span` is entered.
     pub fn begin(header: Option<&str>, span: &tracing::Span) -> Self {
         let parent = header.and_then(Self::parse);
         if let Some(parent) = parent {
@@ -68,7 +68,7 @@ impl TraceContext {
         Self::of(span).or(parent).unwrap_or_else(Self::generate)
     }
 
-    /// Makes `span` a child of this context. Does nothing unless spans are exported.
+    /// Makes `span` a child of this context, if it was not entered yet. Does nothing unless spans are exported.
     pub fn adopt(self, span: &tracing::Span) {
         if telemetry::exporting() {
             // It fails for a span that is filtered out or already started: then there is nothing to place.

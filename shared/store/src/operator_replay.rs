@@ -44,7 +44,8 @@ pub struct ReplayEvent {
 /// Up to `limit` matching events behind `after`, in the order of arrival.
 pub async fn find(pool: &PgPool, filter: &ReplayFilter, after: Option<RawEventId>, limit: i64) -> Result<Vec<ReplayEvent>, StoreError> {
     let ids = (!filter.ids.is_empty()).then(|| filter.ids.iter().map(|id| id.0).collect::<Vec<_>>());
-    let days = ids.as_ref().map(|_| filter.ids.iter().map(|id| day_of(*id)).collect::<BTreeSet<NaiveDate>>().into_iter().collect::<Vec<_>>());
+    let days =
+        ids.as_ref().map(|_| filter.ids.iter().map(|id| day_of(*id)).collect::<BTreeSet<NaiveDate>>().into_iter().collect::<Vec<_>>());
     let rows = sqlx::query!(
         r#"
         SELECT id, tenant_id, channel_kind, channel_ids, received_at, octet_length(body) AS "size_bytes!"

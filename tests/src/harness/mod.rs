@@ -3,14 +3,18 @@
 mod database;
 mod postgres;
 mod process;
+mod proxy;
 mod redis_server;
+mod supervision;
 mod webhooks;
 
 pub(crate) use database::Database;
 pub(crate) use postgres::PrivatePostgres;
 pub(crate) use process::{Process, free_port};
+pub(crate) use proxy::Proxy;
 pub(crate) use redis_server::RedisServer;
 pub(crate) use webhooks::{SECRET, VERIFY_TOKEN, change, echo, image, sign, status, status_for, text, text_from};
+pub(crate) use webhooks::{message, messages, sign_bytes};
 
 use std::time::{Duration, Instant};
 
@@ -31,6 +35,8 @@ pub(crate) struct App {
     pub(crate) workers: Vec<Process>,
     pub(crate) port: u16,
     environment: Vec<(String, String)>,
+    /// Processes that were killed or stopped: their logs are shown too.
+    ended: Vec<Process>,
     /// Dead letters that the test expects; more fail it.
     expected_dead: i64,
 }
@@ -64,7 +70,7 @@ impl App {
         .into();
         all.extend(environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { db, redis, http, api: None, workers: Vec::new(), port, environment: all, expected_dead: 0 }
+        Self { db, redis, http, api: None, workers: Vec::new(), port, environment: all, ended: Vec::new(), expected_dead: 0 }
     }
 
     pub(crate) async fn start_api(&mut self) {

@@ -28,6 +28,10 @@ impl PrivatePostgres {
         server
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn restart(&self) {
         let options = format!("-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=100", self.port);
         let log = self.directory.join("log");

@@ -10,7 +10,11 @@ pub(crate) const SECRET: &str = "the app secret of the tests";
 pub(crate) const VERIFY_TOKEN: &str = "the verify token of the tests";
 
 pub(crate) fn sign(body: &str) -> String {
-    SignatureKey::new(SECRET.as_bytes()).sign(body.as_bytes())
+    sign_bytes(body.as_bytes())
+}
+
+pub(crate) fn sign_bytes(body: &[u8]) -> String {
+    SignatureKey::new(SECRET.as_bytes()).sign(body)
 }
 
 /// A body with one change of the field `messages`, for `phone_number_id`.
@@ -19,6 +23,18 @@ pub(crate) fn change(phone_number_id: &str, value: &Value) -> String {
     value["messaging_product"] = json!("whatsapp");
     value["metadata"] = json!({"display_phone_number": "15550001111", "phone_number_id": phone_number_id});
     json!({"object": "whatsapp_business_account", "entry": [{"id": "900", "changes": [{"field": "messages", "value": value}]}]}).to_string()
+}
+
+/// A body with these elements of `messages`, for the first tenant.
+pub(crate) fn messages(elements: &[Value]) -> String {
+    change(PHONE_NUMBER_ID, &json!({"messages": elements}))
+}
+
+/// An element of `messages`, with `content` under the key `kind`. `from`: a phone number, or a user id (`US.1`). `at`: seconds
+/// after 1760000000.
+pub(crate) fn message(from: &str, id: &str, at: u32, kind: &str, content: Value) -> Value {
+    let sender = if from.starts_with(|first: char| first.is_ascii_digit()) { "from" } else { "from_user_id" };
+    json!({sender: from, "id": id, "timestamp": (1_760_000_000 + at).to_string(), "type": kind, kind: content})
 }
 
 /// A text message to the first tenant from `phone`.

@@ -58,7 +58,7 @@ impl Lab {
     pub async fn prepare(args: &LabArgs, phone_number_ids: &[String]) -> Result<Self> {
         std::fs::create_dir_all(&args.logs).with_context(|| format!("making {}", args.logs.display()))?;
         let redis = RedisServer::connect(&args.redis).await?;
-        redis.require_empty(args.flush_redis).await?;
+        redis.claim(args.flush_redis).await?;
         let database = Database::create(&args.pg, &LabArgs::database_name()).await?;
         let lab = Self {
             args: args.clone(),
@@ -103,11 +103,6 @@ impl Lab {
             ("generator", Some(std::process::id())),
         ];
         Ok(Watched::new(processes.into_iter().filter_map(|(name, pid)| Some((name, pid?)))))
-    }
-
-    /// Empties the Redis database for the next run. The database is dropped by `Database::drop_if_exists`.
-    pub async fn clean_up(&self) -> Result<()> {
-        self.redis.flush().await
     }
 
     fn spawn(&self, binary: &str, flags: &[&str], more: &[(&str, &str)]) -> Result<Child> {
@@ -187,6 +182,16 @@ impl Lab {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+/// Drops the run's database, unless it shall be kept, and empties its Redis database. Nothing may run on them any more.
+pub async fn tidy(args: &LabArgs) -> Result<()> {
+    RedisServer::connect(&args.redis).await?.give_back().await?;
+    if args.keep {
+        eprintln!("kept: database {}", LabArgs::database_name());
+        return Ok(());
+    }
+    Database::drop_if_exists(&args.pg, &LabArgs::database_name()).await
 }
 
 /// The product's processes; dropped, they are told to stop and waited for.

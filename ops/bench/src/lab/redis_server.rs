@@ -5,6 +5,9 @@ use anyhow::{Context, Result, bail};
 use redis::aio::MultiplexedConnection;
 use std::path::Path;
 
+/// Says whose run the database belongs to.
+const CLAIMED_BY: &str = "switchboard-bench";
+
 pub struct RedisServer {
     connection: MultiplexedConnection,
 }
@@ -17,17 +20,33 @@ impl RedisServer {
         })
     }
 
-    /// What is left of another run would be worked on, so the database has to be empty, or is emptied if that is allowed.
-    pub async fn require_empty(&self, may_flush: bool) -> Result<()> {
+    /// Takes the database for this run. What is left of another run would be worked on, so it has to be empty, or is
+    /// emptied if that is allowed.
+    pub async fn claim(&self, may_flush: bool) -> Result<()> {
         let keys: u64 = redis::cmd("DBSIZE").query_async(&mut self.connection.clone()).await?;
         match (keys, may_flush) {
-            (0, _) => Ok(()),
-            (_, true) => self.flush().await,
+            (0, _) => {}
+            (_, true) => self.flush().await?,
             (_, false) => bail!("the Redis database has {keys} keys; give an empty one, or --flush-redis"),
+        }
+        Ok(redis::cmd("SET")
+            .arg(CLAIMED_BY)
+            .arg(std::process::id())
+            .exec_async(&mut self.connection.clone())
+            .await?)
+    }
+
+    /// Empties the database if this process has claimed it.
+    pub async fn give_back(&self) -> Result<()> {
+        let owner: Option<u32> = redis::cmd("GET").arg(CLAIMED_BY).query_async(&mut self.connection.clone()).await?;
+        if owner == Some(std::process::id()) {
+            self.flush().await
+        } else {
+            Ok(())
         }
     }
 
-    pub async fn flush(&self) -> Result<()> {
+    async fn flush(&self) -> Result<()> {
         Ok(redis::cmd("FLUSHDB").exec_async(&mut self.connection.clone()).await?)
     }
 

@@ -50,9 +50,9 @@ pub async fn run(args: &LabArgs, backlog: &Backlog) -> Result<Report> {
         redis_peak_mb: 0.0,
     };
     producer.keep_ahead_for(WARM_UP).await?;
-    let (before, from) = (watched.usage()?, clock(&lab.database).await?);
+    let (before, from) = (watched.cpu()?, clock(&lab.database).await?);
     producer.keep_ahead_for(Duration::from_secs(backlog.secs)).await?;
-    let after = watched.usage()?;
+    let after = watched.cpu()?;
     // Whole seconds: the loop runs a little longer than it was asked to.
     let until = from + Duration::from_secs(backlog.secs).as_secs_f64();
 
@@ -84,12 +84,11 @@ pub async fn run(args: &LabArgs, backlog: &Backlog) -> Result<Report> {
             "jobs_per_s_lowest": seconds.iter().copied().reduce(f64::min),
             "dead": dead, "done_twice": twice, "left": left, "produced": producer.produced,
             "redis_peak_mb": producer.redis_peak_mb,
-            "usage_per_job": processes::describe(&before, &after, jobs),
+            "cpu_s_per_1000_jobs": processes::per_thousand(&before, &after, jobs),
+            "memory_mb": watched.memory()?,
         }),
     };
     report.publish(&lab).await?;
-    drop(running);
-    lab.clean_up().await?;
     Ok(report)
 }
 

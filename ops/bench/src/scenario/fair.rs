@@ -76,8 +76,6 @@ pub async fn run(args: &LabArgs, fair: &Fair) -> Result<Report> {
         }),
     };
     report.publish(&lab).await?;
-    drop(running);
-    lab.clean_up().await?;
     Ok(report)
 }
 

@@ -54,8 +54,6 @@ pub async fn run(args: &LabArgs, idle: &Idle) -> Result<Report> {
         results: json!({ "ack_ms": load::quantiles(&acks), "stored_ms": load::quantiles(&stored.latency), "lost": stored.lost }),
     };
     report.publish(&lab).await?;
-    drop(running);
-    lab.clean_up().await?;
     Ok(report)
 }
 

@@ -39,14 +39,14 @@ pub async fn run(load: &LoadOnly) -> Result<()> {
     let plan = plan(address, load.connections, load.rate, 1);
     let (before, outcome) = if load.on_demand {
         (
-            processes::tree_of(std::process::id())?,
+            processes::cpu_of(std::process::id())?,
             send(plan, MadeOnDemand { workload, target }).await?,
         )
     } else {
         let requests = MadeReady::new(&workload, &target)?;
-        (processes::tree_of(std::process::id())?, send(plan, requests).await?)
+        (processes::cpu_of(std::process::id())?, send(plan, requests).await?)
     };
-    let cpu_secs = processes::tree_of(std::process::id())?.cpu_secs - before.cpu_secs;
+    let cpu_secs = processes::cpu_of(std::process::id())? - before;
     let results = json!({
         "accepted_per_s": per_second(outcome.accepted, outcome.elapsed),
         "ack": describe(&outcome),

@@ -4,10 +4,10 @@ use super::storm::{describe, plan, send};
 use crate::exactness;
 use crate::lab::{APP_SECRET, Lab, LabArgs, Running, WEBHOOK_PATH, WEBHOOKS};
 use crate::numbers::{float_of, rounded};
-use crate::processes::{self, Usage};
+use crate::processes;
 use crate::report::Report;
 use crate::workload::{MadeOnDemand, Target, Workload};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -47,14 +47,15 @@ pub async fn run(args: &LabArgs, soak: &Soak) -> Result<Report> {
     let load = send(plan(running.address, soak.connections, Some(f64::from(soak.rate)), 50), requests);
     let watched = lab.watched(&running).await?;
 
-    let before = watched.usage()?;
+    let before = watched.cpu()?;
     let mut samples = Vec::new();
     let outcome = tokio::select! {
         outcome = load => outcome?,
         failed = keep_sampling(&mut running, Duration::from_secs(soak.sample_secs.max(1)), &mut samples) => return Err(failed),
     };
     let stored = exactness::wait_until_stored(&lab.database, &workload).await?;
-    let after = watched.usage()?;
+    let after = watched.cpu()?;
+    let memory = watched.memory()?;
     running.check_alive()?;
     let exact = exactness::check(&lab.database, &workload).await?;
     let report = Report {
@@ -67,12 +68,11 @@ pub async fn run(args: &LabArgs, soak: &Soak) -> Result<Report> {
             "stored_after_last_ack_s": stored.map(|at| rounded(at.duration_since(outcome.started + outcome.elapsed).as_secs_f64(), 2)),
             "ack": describe(&outcome),
             "exactness": exact.describe(),
-            "usage": processes::describe(&before, &after, workload.webhooks),
+            "cpu_s_per_1000": processes::per_thousand(&before, &after, workload.webhooks),
+            "memory_mb": memory,
         }),
     };
     report.publish(&lab).await?;
-    drop(running);
-    lab.clean_up().await?;
     Ok(report)
 }
 
@@ -90,15 +90,11 @@ async fn keep_sampling(running: &mut Running, every: Duration, samples: &mut Vec
 
 fn sample(running: &mut Running, started: Instant) -> Result<Sample> {
     running.check_alive()?;
-    let api = running
-        .api
-        .as_ref()
-        .map_or_else(|| Ok(Usage::default()), |api| processes::tree_of(api.pid()))?;
-    let worker = processes::tree_of(running.worker.pid())?;
+    let api = running.api.as_ref().context("this scenario runs the api")?;
     Ok(Sample {
         secs: started.elapsed().as_secs_f64(),
-        api_mb: api.rss_mb,
-        worker_mb: worker.rss_mb,
+        api_mb: processes::rss_of(api.pid())?,
+        worker_mb: processes::rss_of(running.worker.pid())?,
     })
 }
 

@@ -37,11 +37,12 @@ pub async fn run(args: &LabArgs, storm: &Storm) -> Result<Report> {
     let plan = plan(running.address, storm.connections, storm.rate, storm.attempts);
     let watched = lab.watched(&running).await?;
 
-    let before = watched.usage()?;
+    let before = watched.cpu()?;
     let outcome = send(plan, requests).await?;
     let stored = exactness::wait_until_stored(&lab.database, &workload).await?;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let after = watched.usage()?;
+    let after = watched.cpu()?;
+    let memory = watched.memory()?;
 
     running.check_alive()?;
     let exact = exactness::check(&lab.database, &workload).await?;
@@ -56,12 +57,11 @@ pub async fn run(args: &LabArgs, storm: &Storm) -> Result<Report> {
             "end_to_end_s": end_to_end.map(|elapsed| rounded(elapsed.as_secs_f64(), 3)),
             "ack": describe(&outcome),
             "exactness": exact.describe(),
-            "usage": processes::describe(&before, &after, storm.n),
+            "cpu_s_per_1000": processes::per_thousand(&before, &after, storm.n),
+            "memory_mb": memory,
         }),
     };
     report.publish(&lab).await?;
-    drop(running);
-    lab.clean_up().await?;
     Ok(report)
 }
 

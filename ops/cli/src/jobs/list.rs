@@ -60,7 +60,9 @@ pub(super) async fn run(pool: &PgPool, args: &ListArgs) -> Result<(), CliError> 
 
 pub(super) async fn show(pool: &PgPool, id: JobId) -> Result<(), CliError> {
     let job = operator_jobs::find(pool, id).await?;
-    let job = job.ok_or_else(|| CliError::Usage(format!("there is no job {id}, live, dead or finished (finished ones are kept for a while only)")))?;
+    let job = job.ok_or_else(|| {
+        CliError::Usage(format!("there is no job {id}, live, dead or finished (finished ones are kept for a while only)"))
+    })?;
     console::line(&format!("{job:#}"));
     Ok(())
 }

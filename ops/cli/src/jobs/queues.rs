@@ -9,7 +9,11 @@ use store::{
 pub(super) async fn pause(pool: &PgPool, actor: &Actor, queue: &str) -> Result<(), CliError> {
     known(queue)?;
     let changed = operator_jobs::pause(pool, actor, queue).await?;
-    console::line(&if changed { format!("paused: {queue} (running jobs end; nothing new starts)") } else { format!("{queue} was paused already") });
+    console::line(&if changed {
+        format!("paused: {queue} (running jobs end; nothing new starts)")
+    } else {
+        format!("{queue} was paused already")
+    });
     Ok(())
 }
 

@@ -58,7 +58,10 @@ pub(super) async fn run(
             return Ok(message);
         }
         if Instant::now() > deadline {
-            return Err(failed(format!("was accepted, but no message came of it within {} s (see `switchboard jobs list`)", LIMIT.as_secs()), worker));
+            return Err(failed(
+                format!("was accepted, but no message came of it within {} s (see `switchboard jobs list`)", LIMIT.as_secs()),
+                worker,
+            ));
         }
         sleep(Duration::from_millis(50)).await;
     }

@@ -67,9 +67,8 @@ impl Home {
     pub(super) fn load_state(&self) -> Result<State, CliError> {
         let file = self.path.join("state.json");
         match std::fs::read(&file) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes).map_err(|error| CliError::BadFile { file: file.display().to_string(), why: error.to_string() })
-            }
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| CliError::BadFile { file: file.display().to_string(), why: error.to_string() }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(State::default()),
             Err(error) => Err(error).doing(|| format!("reading {}", file.display())),
         }
@@ -77,7 +76,8 @@ impl Home {
 
     pub(super) fn save_state(&self, state: &State) -> Result<(), CliError> {
         let file = self.path.join("state.json");
-        let bytes = serde_json::to_vec_pretty(state).map_err(|error| CliError::BadFile { file: file.display().to_string(), why: error.to_string() })?;
+        let bytes = serde_json::to_vec_pretty(state)
+            .map_err(|error| CliError::BadFile { file: file.display().to_string(), why: error.to_string() })?;
         write_private(&file, &bytes)
     }
 

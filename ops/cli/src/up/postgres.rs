@@ -112,8 +112,10 @@ async fn find(settings: &Settings) -> Result<PathBuf, CliError> {
             best = Some((version, dir));
         }
     }
-    best.map(|(_, dir)| dir)
-        .ok_or_else(|| CliError::Missing { name: format!("Postgres {OLDEST} or later"), next: "run ops/up, which installs it, or set DATABASE_URL" })
+    best.map(|(_, dir)| dir).ok_or_else(|| CliError::Missing {
+        name: format!("Postgres {OLDEST} or later"),
+        next: "run ops/up, which installs it, or set DATABASE_URL",
+    })
 }
 
 /// `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)` is 15.
@@ -125,7 +127,10 @@ fn major_version(text: &str) -> Option<u32> {
 fn check_version(data: &Path, bin: &Path) -> Result<(), CliError> {
     let file = data.join("PG_VERSION");
     let made_by = std::fs::read_to_string(&file).doing(|| format!("reading {}", file.display()))?;
-    let have = std::process::Command::new(bin.join("postgres")).arg("--version").output().doing(|| "asking Postgres for its version".to_owned())?;
+    let have = std::process::Command::new(bin.join("postgres"))
+        .arg("--version")
+        .output()
+        .doing(|| "asking Postgres for its version".to_owned())?;
     match (made_by.trim().parse::<u32>(), major_version(&String::from_utf8_lossy(&have.stdout))) {
         (Ok(made_by), Some(have)) if made_by != have => Err(CliError::Usage(format!(
             "the data in {} was made by Postgres {made_by}, found is {have}: set SWITCHBOARD_POSTGRES_BIN to the directory of version {made_by}, or move the data away",
@@ -225,7 +230,12 @@ async fn initialise(bin: &Path, postgres: &PostgresState, account: Option<(u32, 
     }
     std::fs::remove_file(&password_file).doing(|| format!("removing {}", password_file.display()))?;
     if !why.is_empty() {
-        return Err(CliError::DoesNotStart { name: "initdb".to_owned(), why: "it failed".to_owned(), tail: why, log: "the lines above".to_owned() });
+        return Err(CliError::DoesNotStart {
+            name: "initdb".to_owned(),
+            why: "it failed".to_owned(),
+            tail: why,
+            log: "the lines above".to_owned(),
+        });
     }
     create_database(bin, &new, account).await?;
     let data = postgres.dir.join("data");
@@ -248,7 +258,12 @@ async fn create_database(bin: &Path, data: &Path, account: Option<(u32, u32)>) -
     if output.status.success() && !tail.contains("ERROR") {
         return Ok(());
     }
-    Err(CliError::DoesNotStart { name: "postgres --single".to_owned(), why: "it failed".to_owned(), tail, log: "the lines above".to_owned() })
+    Err(CliError::DoesNotStart {
+        name: "postgres --single".to_owned(),
+        why: "it failed".to_owned(),
+        tail,
+        log: "the lines above".to_owned(),
+    })
 }
 
 #[cfg(test)]

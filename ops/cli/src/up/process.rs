@@ -118,7 +118,11 @@ impl Supervised {
                 lines.iter().skip(lines.len().saturating_sub(TAIL)).map(|line| (*line).to_owned()).collect()
             }
         };
-        if lines.is_empty() { "  (it wrote nothing)".to_owned() } else { lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n") }
+        if lines.is_empty() {
+            "  (it wrote nothing)".to_owned()
+        } else {
+            lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+        }
     }
 
     /// Where its lines are.
@@ -221,7 +225,8 @@ fn spawn(spec: &Spec) -> std::io::Result<Child> {
 
 /// Services need no secrets.
 fn keep_service_env(command: &mut Command) {
-    let kept: Vec<_> = std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "TZ" || name == "LANG" || name == "TMPDIR").collect();
+    let kept: Vec<_> =
+        std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "TZ" || name == "LANG" || name == "TMPDIR").collect();
     command.env_clear().envs(kept);
 }
 
@@ -236,7 +241,9 @@ fn dies_with_parent() -> bool {
 }
 
 fn pump(from: Option<impl AsyncRead + Unpin + Send + 'static>, spec: &Spec, watch: &Watch, console: &Console) -> Option<JoinHandle<()>> {
-    let (Output::Console(number), Some(from)) = (&spec.output, from) else { return None };
+    let (Output::Console(number), Some(from)) = (&spec.output, from) else {
+        return None;
+    };
     let (number, name, watch, console) = (*number, spec.name.clone(), watch.clone(), console.clone());
     Some(tokio::spawn(async move {
         let mut lines = BufReader::new(from).split(b'\n');

@@ -24,7 +24,20 @@ pub(super) fn prepare(settings: &Settings, home: &Home, state: &mut State) -> Re
     home.save_state(state)?;
     let dir = home.path().join("redis");
     std::fs::create_dir_all(&dir).doing(|| format!("making {}", dir.display()))?;
-    let args = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no"];
+    let args = [
+        "--port",
+        &port.to_string(),
+        "--bind",
+        "127.0.0.1",
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "everysec",
+        "--save",
+        "",
+        "--daemonize",
+        "no",
+    ];
     Ok(Spec {
         name: "redis".to_owned(),
         program,

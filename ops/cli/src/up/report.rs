@@ -13,7 +13,12 @@ pub(super) fn message(console: &Console, channel: &SeededChannel, message: &Show
         ("tenant", format!("{} ({})", channel.store_name, channel.tenant_id)),
         ("channel", format!("WHATSAPP {}", channel.external_id)),
         ("conversation", message.conversation_id.map_or_else(|| "none".to_owned(), |id| id.to_string())),
-        ("from", format!("{} {}", message.customer_name.as_deref().unwrap_or(""), message.customer_phone.as_deref().unwrap_or("")).trim().to_owned()),
+        (
+            "from",
+            format!("{} {}", message.customer_name.as_deref().unwrap_or(""), message.customer_phone.as_deref().unwrap_or(""))
+                .trim()
+                .to_owned(),
+        ),
         ("message", format!("{} {}, {}", message.direction, message.message_type, message.status)),
         ("text", message.content.clone().unwrap_or_default()),
         ("external_id", message.external_id.clone().unwrap_or_default()),

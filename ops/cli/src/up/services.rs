@@ -11,7 +11,7 @@ use crate::{console::Console, error::CliError, settings::Settings};
 use std::{future::Future, time::Duration};
 use tokio::time::{Instant, sleep};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// A service that somebody else runs is up already, or it is not.
 const LIMIT_GIVEN: Duration = Duration::from_secs(10);
 /// A child that died this often before it was ready will not come up.
@@ -24,7 +24,13 @@ pub(super) struct Services {
     pub(super) redis_url: String,
 }
 
-pub(super) async fn start(settings: &Settings, home: &Home, state: &mut State, stack: &mut Stack, console: &Console) -> Result<Services, CliError> {
+pub(super) async fn start(
+    settings: &Settings,
+    home: &Home,
+    state: &mut State,
+    stack: &mut Stack,
+    console: &Console,
+) -> Result<Services, CliError> {
     // A shell that sourced our env file names our own instances: those are still ours to start.
     let own_database = state.postgres.as_ref().map(postgres::url);
     let given_database = settings.given("DATABASE_URL").filter(|url| own_database.as_deref() != Some(*url)).map(str::to_owned);
@@ -46,7 +52,10 @@ pub(super) async fn start(settings: &Settings, home: &Home, state: &mut State, s
     let ask = async || store::operator_status::now(&pool).await.map(drop).map_err(|error| error.to_string());
     ready("Postgres", stack.postgres.as_ref(), "check DATABASE_URL, or unset it to have a private Postgres started", ask).await?;
     console.step("postgres", &format!("up at {}{}", without_password(&database_url), whose(stack.postgres.is_some())));
-    ready("Redis", stack.redis.as_ref(), "check REDIS_URL, or unset it to have a private Redis started", async || redis::ping(&redis_url).await).await?;
+    ready("Redis", stack.redis.as_ref(), "check REDIS_URL, or unset it to have a private Redis started", async || {
+        redis::ping(&redis_url).await
+    })
+    .await?;
     console.step("redis", &format!("up at {}{}", without_password(&redis_url), whose(stack.redis.is_some())));
     Ok(Services { database_url, redis_url })
 }
@@ -83,7 +92,9 @@ fn whose(ours: bool) -> &'static str {
 
 /// `postgres://user:secret@host/db` without the secret.
 pub(super) fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return "(not a URL)".to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return "(not a URL)".to_owned();
+    };
     match rest.rsplit_once('@') {
         Some((user, place)) => format!("{scheme}://{}@{place}", user.split(':').next().unwrap_or_default()),
         None => url.to_owned(),

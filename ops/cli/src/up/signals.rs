@@ -14,7 +14,11 @@ impl Signals {
     /// From now on these signals are ours: they no longer end the process.
     pub(super) fn listen() -> Result<Self, CliError> {
         let listen = |kind| signal(kind).doing(|| "listening for signals".to_owned());
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())?, hangup: listen(SignalKind::hangup())? })
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
     }
 
     /// Returns when one of them came.

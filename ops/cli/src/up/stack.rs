@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// All limits together stay under ten seconds.
-const PROCESS_LIMIT: Duration = Duration::from_millis(5_000);
+const PROCESS_LIMIT: Duration = Duration::from_secs(5);
 const PROCESS_HEADSTART: Duration = Duration::from_millis(700);
 const REDIS_LIMIT: Duration = Duration::from_millis(800);
 const POSTGRES_LIMIT: Duration = Duration::from_millis(1_500);

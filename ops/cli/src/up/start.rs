@@ -22,10 +22,16 @@ use std::time::Duration;
 use store::PgPool;
 use tokio::time::{Instant, sleep};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Returns when all is up and the demo message has come out.
-pub(super) async fn start(settings: &Settings, home: &Home, entries: &[Entry], stack: &mut Stack, console: &Console) -> Result<Report, CliError> {
+pub(super) async fn start(
+    settings: &Settings,
+    home: &Home,
+    entries: &[Entry],
+    stack: &mut Stack,
+    console: &Console,
+) -> Result<Report, CliError> {
     let mut state = home.load_state()?;
     leftovers::stop(home, &state, console).await;
     let port = choose_port(settings, console)?;
@@ -62,10 +68,12 @@ pub(super) async fn start(settings: &Settings, home: &Home, entries: &[Entry], s
     })
 }
 
-/// `PORT` if it is set, else 3000 or the next free one.
+/// `PORT` if it is set (and not 0), else 3000 or the next free one.
 fn choose_port(settings: &Settings, console: &Console) -> Result<u16, CliError> {
-    if let Some(given) = settings.given("PORT") {
-        let port = given.parse().map_err(|_| CliError::Usage(format!("PORT={given} is not a port: set it to a number up to 65535, or unset it")))?;
+    if let Some(given) = settings.given("PORT").filter(|port| *port != "0") {
+        let port = given
+            .parse()
+            .map_err(|_| CliError::Usage(format!("PORT={given} is not a port: set it to a number up to 65535, or unset it")))?;
         return if ports::is_free(port) { Ok(port) } else { Err(CliError::PortTaken { port }) };
     }
     let port = ports::from(3000)?;

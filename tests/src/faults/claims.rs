@@ -1,0 +1,76 @@
+//! Property: whatever claims what at the same time, no job is held twice, and none is forgotten.
+
+use super::{Chance, rounds};
+use crate::harness::Database;
+use domain::{JobId, TenantId, WorkerId};
+use jobs::probe::Probe;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Mutex,
+    time::Duration,
+};
+use store::{
+    PgPool,
+    ledger::{self, Delay, WorkerRow},
+};
+
+/// Registers a worker that can claim, and returns its id.
+pub(super) async fn worker(pool: &PgPool) -> WorkerId {
+    let id = WorkerId::generate();
+    let row = WorkerRow { id, name: "test".to_owned(), queues: vec!["probes".to_owned()], concurrency: 1 };
+    ledger::register_worker(pool, &row).await.unwrap();
+    id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_job_is_held_by_two_workers_and_each_is_done_once() {
+    let mut chance = Chance::new();
+    let db = Database::create().await;
+    for _ in 0..rounds(5) {
+        let new: Vec<_> = (0..300).map(|_| jobs::new_job(TenantId(1), &Probe::default(), None)).collect();
+        let ids = ledger::enqueue(&mut db.pool().acquire().await.unwrap(), &new).await.unwrap();
+        let (held, done) = (Mutex::new(HashMap::new()), Mutex::new(HashSet::new()));
+        let mut work = Vec::new();
+        for _ in 0..4 {
+            work.push(claim_and_settle(&db, &ids, &held, &done, chance.fork()));
+        }
+        futures_join(work).await;
+        assert_eq!(db.count("SELECT count(*) FROM jobs").await, 0);
+        let finished = db.texts("SELECT id::text FROM jobs_done").await;
+        let this_round = finished.iter().filter(|id| ids.iter().any(|known| known.to_string() == **id)).count();
+        assert_eq!(this_round, ids.len());
+    }
+}
+
+/// Claims random jobs and completes or gives back random ones of them, until all are done.
+async fn claim_and_settle(db: &Database, ids: &[JobId], held: &Mutex<HashMap<JobId, WorkerId>>, done: &Mutex<HashSet<JobId>>, mut chance: Chance) {
+    let worker = worker(db.pool()).await;
+    while done.lock().unwrap().len() < ids.len() {
+        let wanted: Vec<JobId> = (0..40).map(|_| *chance.pick(ids)).collect();
+        let (mut finished, mut delayed) = (Vec::new(), Vec::new());
+        for job in ledger::claim(db.pool(), worker, &wanted).await.unwrap() {
+            let before = held.lock().unwrap().insert(job.id, worker);
+            assert_eq!(before, None, "{} is held by two", job.id);
+            if chance.percent(60) {
+                finished.push(job.id);
+            } else {
+                let after = chance.percent(50).then_some(Duration::ZERO);
+                delayed.push(Delay { id: job.id, after, free: true, suspect: false, error: None });
+            }
+        }
+        let mut conn = db.pool().acquire().await.unwrap();
+        held.lock().unwrap().retain(|id, _| !finished.contains(id) && !delayed.iter().any(|delay| delay.id == *id));
+        assert_eq!(ledger::complete(&mut conn, worker, &finished, false).await.unwrap().len(), finished.len());
+        assert_eq!(ledger::delay(&mut conn, worker, &delayed).await.unwrap().len(), delayed.len());
+        done.lock().unwrap().extend(finished);
+    }
+}
+
+async fn futures_join(work: Vec<impl Future<Output = ()>>) {
+    let mut work: Vec<_> = work.into_iter().map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        work.retain_mut(|one| one.as_mut().poll(context).is_pending());
+        if work.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}

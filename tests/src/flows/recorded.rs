@@ -1,0 +1,53 @@
+//! Bodies that Meta really sent, from a folder beside the repository, all of them through the whole product.
+
+use crate::harness::App;
+use std::{collections::BTreeSet, path::Path};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/payloads/whatsapp_cloud");
+
+/// The bodies in the order of their names; none if the folder is not there.
+fn bodies() -> Vec<String> {
+    let Ok(files) = std::fs::read_dir(Path::new(FOLDER)) else { return Vec::new() };
+    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+/// Everything that the product made of what it was sent.
+async fn state(app: &App) -> Vec<String> {
+    let mut state = Vec::new();
+    for table in ["customers", "customer_identities", "chat_conversations", "chat_messages"] {
+        state.extend(app.db.texts(&format!("SELECT '{table} ' || to_jsonb(t) FROM {table} t ORDER BY 1")).await);
+    }
+    state
+}
+
+async fn send_all(app: &App, bodies: &[String]) {
+    for body in bodies {
+        assert_eq!(app.webhook(body).await, 200, "{body}");
+    }
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn every_recorded_payload_is_processed_and_a_second_sending_changes_nothing() {
+    let bodies = bodies();
+    if bodies.is_empty() {
+        println!("skipped: {FOLDER} is not there");
+        return;
+    }
+    let app = App::start().await;
+    let numbers: BTreeSet<String> = bodies.iter().flat_map(|body| channels::whatsapp_cloud::route(body.as_bytes()).unwrap()).collect();
+    for number in &numbers {
+        app.db.run(&format!("INSERT INTO channel_instances (tenant_id, type, external_id, name) VALUES (1, 'WHATSAPP', '{number}', 'recorded')")).await;
+    }
+    send_all(&app, &bodies).await;
+    let messages = app.db.count("SELECT count(*) FROM chat_messages WHERE conversation_id IS NOT NULL").await;
+    assert!(messages > 20, "{messages} messages of {} payloads", bodies.len());
+    let first = state(&app).await;
+    send_all(&app, &bodies).await;
+    let second = state(&app).await;
+    let changed: Vec<_> = second.iter().filter(|row| !first.contains(row)).collect();
+    assert!(changed.is_empty() && first.len() == second.len(), "the second sending changed {changed:#?}");
+    assert_eq!(app.db.count("SELECT count(*) FROM raw_webhook_events").await, i64::try_from(2 * bodies.len()).unwrap());
+}
