@@ -12,8 +12,10 @@ IDS_SQL="SELECT external_id FROM chat_messages WHERE direction = 'inbound'"
 switchboard_bench_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 switchboard_bin=${SWITCHBOARD_BIN:-$switchboard_bench_dir/../../target/release}
 
-switchboard_env() { # command...: runs it with the settings of this target
-  env DATABASE_URL="postgres://bench@127.0.0.1:$PGPORT/switchboard" REDIS_URL="redis://127.0.0.1:$REDIS_PORT/0" \
+# Replaces the shell by the command, so that $! of a background call is the command itself and not a shell around it,
+# whose end would leave the command running. In the foreground call it in brackets.
+switchboard_exec() { # command...
+  exec env DATABASE_URL="postgres://bench@127.0.0.1:$PGPORT/switchboard" REDIS_URL="redis://127.0.0.1:$REDIS_PORT/0" \
     META_APP_SECRET=bench-app-secret META_VERIFY_TOKEN=bench-verify-token LOG_LEVEL=info SWITCHBOARD_HOME="$WORK/switchboard-home" "$@"
 }
 
@@ -30,8 +32,8 @@ reset() {
   # The driver's ten channels, and any other that the seeded messages name.
   local numbers
   numbers=$( (seq 106540352242900 106540352242909; cut -f2 "$OUTBOUND") | sort -u | paste -sd, -)
-  switchboard_env "$switchboard_bin/switchboard" migrate >"$WORK/switchboard-migrate.log" 2>&1 &&
-    switchboard_env "$switchboard_bin/switchboard" seed --whatsapp-numbers "$numbers" >>"$WORK/switchboard-migrate.log" 2>&1 ||
+  (switchboard_exec "$switchboard_bin/switchboard" migrate) >"$WORK/switchboard-migrate.log" 2>&1 &&
+    (switchboard_exec "$switchboard_bin/switchboard" seed --whatsapp-numbers "$numbers") >>"$WORK/switchboard-migrate.log" 2>&1 ||
     { cat "$WORK/switchboard-migrate.log" >&2; exit 1; }
   $PSQL switchboard -c 'CREATE TABLE outbound_import (wamid text, phone_number_id text, wa_id text, name text)'
   $PSQL switchboard -c '\copy outbound_import FROM pstdin' <"$OUTBOUND"
@@ -40,9 +42,9 @@ reset() {
 }
 
 start() {
-  switchboard_env PORT=5480 METRICS_PORT=5481 "$switchboard_bin/switchboard-api" >"$WORK/switchboard-api.log" 2>&1 &
+  switchboard_exec PORT=5480 METRICS_PORT=5481 "$switchboard_bin/switchboard-api" >"$WORK/switchboard-api.log" 2>&1 &
   API=$!
-  switchboard_env METRICS_PORT=5482 "$switchboard_bin/switchboard-worker" >"$WORK/switchboard-worker.log" 2>&1 &
+  switchboard_exec METRICS_PORT=5482 "$switchboard_bin/switchboard-worker" >"$WORK/switchboard-worker.log" 2>&1 &
   WORKER=$!
   local tries=0
   until switchboard_is_up &&

@@ -60,27 +60,14 @@ fn next_pause(before: (Instant, i64), now: (Instant, i64), expected: i64) -> Dur
 }
 
 async fn count(database: &Database) -> Result<i64> {
-    let row = database
-        .client
-        .query_one(
-            "SELECT count(*) FROM chat_messages WHERE direction = 'inbound' OR status = 'read'",
-            &[],
-        )
-        .await?;
+    let row = database.client.query_one("SELECT count(*) FROM chat_messages WHERE direction = 'inbound' OR status = 'read'", &[]).await?;
     Ok(row.try_get(0)?)
 }
 
 pub async fn check(database: &Database, workload: &Workload) -> Result<Exactness> {
     let mut found: HashMap<String, usize> = workload.inbound_ids().map(|id| (id, 0)).collect();
     let mut unexpected = 0;
-    for row in database
-        .client
-        .query(
-            "SELECT coalesce(external_id, '') FROM chat_messages WHERE direction = 'inbound'",
-            &[],
-        )
-        .await?
-    {
+    for row in database.client.query("SELECT coalesce(external_id, '') FROM chat_messages WHERE direction = 'inbound'", &[]).await? {
         match found.get_mut(row.try_get::<_, &str>(0)?) {
             Some(times) => *times += 1,
             None => unexpected += 1,
@@ -88,26 +75,13 @@ pub async fn check(database: &Database, workload: &Workload) -> Result<Exactness
     }
     let missing = found.values().filter(|times| **times == 0).count();
     let duplicate = found.values().map(|times| times.saturating_sub(1)).sum();
-    Ok(Exactness {
-        missing,
-        duplicate,
-        unexpected,
-        wrong_status: wrong_statuses(database, workload).await?,
-    })
+    Ok(Exactness { missing, duplicate, unexpected, wrong_status: wrong_statuses(database, workload).await? })
 }
 
 async fn wrong_statuses(database: &Database, workload: &Workload) -> Result<usize> {
-    let mut expected: HashMap<String, &str> = workload
-        .outbound()
-        .into_iter()
-        .map(|message| (message.wamid, message.last_status))
-        .collect();
+    let mut expected: HashMap<String, &str> = workload.outbound().into_iter().map(|message| (message.wamid, message.last_status)).collect();
     let mut wrong = 0;
-    for row in database
-        .client
-        .query("SELECT external_id, status FROM chat_messages WHERE direction = 'outbound'", &[])
-        .await?
-    {
+    for row in database.client.query("SELECT external_id, status FROM chat_messages WHERE direction = 'outbound'", &[]).await? {
         let (id, status): (Option<&str>, &str) = (row.try_get(0)?, row.try_get(1)?);
         // A row taken out of `expected` before, or never in it, is a duplicate or a stranger.
         if id.and_then(|id| expected.remove(id)) != Some(status) {

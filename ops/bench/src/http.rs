@@ -18,10 +18,7 @@ impl HttpConnection {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-        Ok(Self {
-            stream,
-            input: Vec::with_capacity(4096),
-        })
+        Ok(Self { stream, input: Vec::with_capacity(4096) })
     }
 
     /// Sends `request` and returns the status of the answer.

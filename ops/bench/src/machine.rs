@@ -9,9 +9,7 @@ use std::fs;
 pub async fn describe(database: &Database, redis: &RedisServer) -> Result<Value> {
     let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kilobytes: f64 = field(&memory, "MemTotal")
-        .and_then(|value| value.split(' ').next()?.parse().ok())
-        .unwrap_or(0.0);
+    let kilobytes: f64 = field(&memory, "MemTotal").and_then(|value| value.split(' ').next()?.parse().ok()).unwrap_or(0.0);
     Ok(json!({
         "cores": std::thread::available_parallelism()?.get(),
         "cpu": field(&cpu_info, "model name"),
@@ -26,7 +24,5 @@ pub async fn describe(database: &Database, redis: &RedisServer) -> Result<Value>
 }
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'))
-        .map(str::trim)
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':')).map(str::trim)
 }

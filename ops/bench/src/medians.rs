@@ -11,11 +11,7 @@ pub fn print(path: &Path) -> Result<()> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     for (name, runs) in &grouped(&text)? {
         let failed = runs.iter().filter(|run| run.get("passed") != Some(&Value::Bool(true))).count();
-        println!(
-            "{name}  runs: {}{}",
-            runs.len(),
-            if failed > 0 { format!(", FAILED: {failed}") } else { String::new() }
-        );
+        println!("{name}  runs: {}{}", runs.len(), if failed > 0 { format!(", FAILED: {failed}") } else { String::new() });
         for (figure, value) in medians(runs) {
             println!("  {figure:<36} {}", rounded(value, 4));
         }
@@ -46,10 +42,7 @@ fn medians(runs: &[Value]) -> BTreeMap<String, f64> {
             figures.entry(name).or_default().push(number);
         }
     }
-    figures
-        .into_iter()
-        .filter_map(|(name, mut values)| median(&mut values).map(|middle| (name, middle)))
-        .collect()
+    figures.into_iter().filter_map(|(name, mut values)| median(&mut values).map(|middle| (name, middle))).collect()
 }
 
 #[cfg(test)]

@@ -20,11 +20,7 @@ pub fn rounded(value: f64, digits: i32) -> f64 {
 
 /// Events per second, rounded to a whole number; 0 for an empty interval.
 pub fn per_second(count: usize, elapsed: Duration) -> f64 {
-    if elapsed.is_zero() {
-        0.0
-    } else {
-        (float_of(count) / elapsed.as_secs_f64()).round()
-    }
+    if elapsed.is_zero() { 0.0 } else { (float_of(count) / elapsed.as_secs_f64()).round() }
 }
 
 pub fn microseconds(duration: Duration) -> u64 {

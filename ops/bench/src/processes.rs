@@ -29,10 +29,7 @@ impl Watched {
 
     pub fn cpu(&self) -> Result<CpuSecs> {
         let children = self.children()?;
-        self.0
-            .iter()
-            .map(|(name, root)| Ok((*name, cpu(*root, &children).with_context(|| format!("{name} is gone"))?)))
-            .collect()
+        self.0.iter().map(|(name, root)| Ok((*name, cpu(*root, &children).with_context(|| format!("{name} is gone"))?))).collect()
     }
 
     /// Walks every page table, which takes CPU itself: not between two readings of `cpu`.
@@ -42,12 +39,7 @@ impl Watched {
             let memory = memory(root, &children, true);
             json!({ "rss": rounded(memory.rss_mb, 1), "pss": memory.pss_mb.map(|pss| rounded(pss, 1)) })
         };
-        Ok(self
-            .0
-            .iter()
-            .map(|(name, root)| ((*name).to_owned(), of(*root)))
-            .collect::<serde_json::Map<_, _>>()
-            .into())
+        Ok(self.0.iter().map(|(name, root)| ((*name).to_owned(), of(*root))).collect::<serde_json::Map<_, _>>().into())
     }
 
     /// Api and worker are children of the generator, and must not count twice.
@@ -120,27 +112,16 @@ fn tree(root: u32, children: &HashMap<u32, Vec<u32>>) -> Vec<u32> {
 fn cpu(root: u32, children: &HashMap<u32, Vec<u32>>) -> Option<f64> {
     Stat::of(root)?;
     // A process that ended meanwhile is in its parent's reaped time.
-    Some(
-        tree(root, children)
-            .into_iter()
-            .filter_map(Stat::of)
-            .map(|stat| stat.cpu_secs)
-            .sum(),
-    )
+    Some(tree(root, children).into_iter().filter_map(Stat::of).map(|stat| stat.cpu_secs).sum())
 }
 
 fn memory(root: u32, children: &HashMap<u32, Vec<u32>>, with_pss: bool) -> Memory {
-    let mut sum = Memory {
-        rss_mb: 0.0,
-        pss_mb: with_pss.then_some(0.0),
-    };
+    let mut sum = Memory { rss_mb: 0.0, pss_mb: with_pss.then_some(0.0) };
     for pid in tree(root, children) {
         // A process that has ended and is not reaped yet has no memory.
         if let Some(rss) = memory_line(pid, "status", "VmRSS:") {
             sum.rss_mb += rss;
-            sum.pss_mb = sum
-                .pss_mb
-                .and_then(|before| Some(before + memory_line(pid, "smaps_rollup", "Pss:")?));
+            sum.pss_mb = sum.pss_mb.and_then(|before| Some(before + memory_line(pid, "smaps_rollup", "Pss:")?));
         }
     }
     sum
@@ -161,10 +142,7 @@ impl Stat {
         let (_, fields) = line.rsplit_once(") ")?;
         let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
         let ticks: u64 = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
-        Some(Self {
-            parent: fields.get(1)?.parse().ok()?,
-            cpu_secs: float(ticks) / float(rustix::param::clock_ticks_per_second()),
-        })
+        Some(Self { parent: fields.get(1)?.parse().ok()?, cpu_secs: float(ticks) / float(rustix::param::clock_ticks_per_second()) })
     }
 }
 

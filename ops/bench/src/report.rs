@@ -21,12 +21,7 @@ impl Report {
             .query_one("SELECT to_char(now() AT TIME ZONE 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')", &[])
             .await?
             .try_get(0)?;
-        println!(
-            "{} {} {}",
-            self.scenario,
-            self.settings,
-            if self.passed { "passed" } else { "FAILED" }
-        );
+        println!("{} {} {}", self.scenario, self.settings, if self.passed { "passed" } else { "FAILED" });
         for (name, value) in flatten(&self.results) {
             println!("  {name:<36} {value}");
         }
@@ -44,11 +39,8 @@ fn append(args: &LabArgs, line: &Value) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let mut file = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .with_context(|| format!("opening {}", path.display()))?;
+    let mut file =
+        std::fs::OpenOptions::new().create(true).append(true).open(path).with_context(|| format!("opening {}", path.display()))?;
     Ok(writeln!(file, "{line}")?)
 }
 

@@ -73,10 +73,7 @@ async fn watch(
     let driver = tokio::spawn(connection);
     let statement = client.prepare(QUERY).await?;
     let mut open: HashMap<String, Instant> = HashMap::new();
-    let mut result = Stored {
-        latency: load::latencies()?,
-        lost: 0,
-    };
+    let mut result = Stored { latency: load::latencies()?, lost: 0 };
     loop {
         if open.is_empty() {
             let Ok((id, since)) = incoming.recv() else { break };

@@ -77,8 +77,8 @@ async fn kill_the_worker(place: &str) -> App {
     })
     .await;
     if place == IN_THE_TRANSACTION {
-        // The successor runs the job while the transaction of the dead one is still open.
-        gate.reached(&app, 2).await;
+        // The transaction of the dead one is still open, and holds what its successor wants to write.
+        until("the successor runs the job", async || app.db.count("SELECT count(*) FROM jobs WHERE state = 'running' AND crashes = 1").await == 1).await;
     }
     gate.open().await;
     app

@@ -91,7 +91,7 @@ impl Model<'_> {
                     let mut conn = self.pool.acquire().await.unwrap();
                     let ended = ledger::complete(&mut conn, self.workers[worker], &[self.jobs[place].id], true).await.unwrap();
                     prop_assert_eq!(ended.len(), 1);
-                    self.end(place, State::Done)?;
+                    self.jobs[place].state = State::Done;
                 }
             }
             Step::Delay { job, timed } => {
@@ -135,7 +135,8 @@ impl Model<'_> {
         let before = self.jobs.clone();
         for job in &claimed {
             let place = self.jobs.iter().position(|known| known.id == job.id).unwrap();
-            prop_assert_eq!(&self.jobs[place].state, &State::Queued, "job {} was claimed while it was not queued", place);
+            prop_assert_eq!(&before[place].state, &State::Queued, "job {} was claimed while it was not queued", place);
+            prop_assert!(is_head(&before, place), "job {} overtook one that was enqueued before it", place);
             self.jobs[place].state = State::Running(worker);
             self.jobs[place].scheduled = false;
         }
@@ -145,22 +146,12 @@ impl Model<'_> {
         }
         for place in wanted {
             let job = &before[*place];
-            let is_head = !before[..*place].iter().any(|other| other.key == job.key && !other.scheduled && matches!(other.state, State::Queued | State::Running(_)));
             let is_free = !before.iter().any(|other| other.key == job.key && matches!(other.state, State::Running(_)));
             let others_wanted = wanted.iter().filter(|other| before[**other].key == job.key).count();
-            if job.state == State::Queued && is_head && is_free && others_wanted == 1 {
+            if job.state == State::Queued && is_head(&before, *place) && is_free && others_wanted == 1 {
                 prop_assert!(claimed.iter().any(|other| other.id == job.id), "job {} could have been claimed", place);
             }
         }
-        Ok(())
-    }
-
-    /// Its turn must have come: nobody before it, but for those that were scheduled for later.
-    fn end(&mut self, place: usize, state: State) -> Result<(), TestCaseError> {
-        let key = self.jobs[place].key;
-        let overtaken = self.jobs[..place].iter().any(|job| job.key == key && !job.scheduled && matches!(job.state, State::Queued | State::Running(_)));
-        prop_assert!(!overtaken, "job {} overtook one that was enqueued before it", place);
-        self.jobs[place].state = state;
         Ok(())
     }
 
@@ -190,6 +181,12 @@ impl Model<'_> {
         }
         Err(TestCaseError::fail("some jobs can never be claimed"))
     }
+}
+
+/// Its turn has come: nobody is before it, but for those that were scheduled for later.
+fn is_head(jobs: &[Job], place: usize) -> bool {
+    let mut before = jobs[..place].iter().filter(|job| job.key == jobs[place].key && !job.scheduled);
+    !before.any(|job| matches!(job.state, State::Queued | State::Running(_)))
 }
 
 fn check(scheduled: bool) {

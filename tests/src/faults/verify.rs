@@ -173,7 +173,7 @@ async fn the_comparison_notices_what_is_lost_doubled_or_wrong() {
     for (harm, noticed) in [
         ("DELETE FROM chat_messages WHERE id = (SELECT id FROM chat_messages WHERE direction = 'inbound' LIMIT 1)", "is lost"),
         (
-            "INSERT INTO chat_messages SELECT tenant_id, gen_random_uuid(), conversation_id, channel_instance_id, external_id, direction, message_type, status, human_override, channel_source
+            "INSERT INTO chat_messages SELECT tenant_id, gen_random_uuid(), conversation_id, channel_instance_id, external_id, direction, message_type, status, human_override, channel_source, content, NULL, NULL, NULL, NULL, NULL, sent_at
              FROM chat_messages WHERE direction = 'inbound' LIMIT 1",
             "is there 2 times",
         ),

@@ -18,3 +18,12 @@ async fn deliver(app: &App, body: &str) {
     assert_eq!(app.webhook(body).await, 200, "{body:.300}");
     app.drain().await;
 }
+
+/// Everything that was made of webhooks.
+async fn state(app: &App) -> Vec<String> {
+    let mut state = Vec::new();
+    for table in ["customers", "customer_identities", "chat_conversations", "chat_messages"] {
+        state.extend(app.db.texts(&format!("SELECT '{table} ' || to_jsonb(t)::text FROM {table} t ORDER BY 1")).await);
+    }
+    state
+}

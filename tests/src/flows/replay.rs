@@ -1,6 +1,6 @@
 //! The operator's tool: raw events processed again, dead letters retried or discarded, jobs cancelled, queues paused.
 
-use super::deliver;
+use super::{deliver, state};
 use crate::harness::{App, Database, OTHER_PHONE_NUMBER_ID, change, message, messages, text, text_from, until};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
@@ -39,15 +39,6 @@ async fn acts(app: &App) -> Vec<String> {
 
 fn words(id: &str) -> Value {
     message(MARA, id, 0, "text", json!({"body": id}))
-}
-
-/// Everything that was made of webhooks.
-async fn state(app: &App) -> Vec<String> {
-    let mut state = Vec::new();
-    for table in ["customers", "customer_identities", "chat_conversations", "chat_messages"] {
-        state.extend(app.db.texts(&format!("SELECT '{table} ' || to_jsonb(t) FROM {table} t ORDER BY 1")).await);
-    }
-    state
 }
 
 /// From now on messages that say `poison` are refused.

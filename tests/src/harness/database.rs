@@ -73,7 +73,7 @@ async fn template(admin: &mut PgConnection, url: &str) -> &'static str {
         let pool = PgPool::connect(&with_name(url, NAME)).await.expect("connect to the template");
         store::migrate(&pool).await.expect("migrate");
         pool.execute(AssertSqlSafe(format!(
-            "INSERT INTO tenants (id, store_name) VALUES (1, 'First'), (2, 'Second');
+            "INSERT INTO tenants (store_name) VALUES ('First'), ('Second');
              INSERT INTO channel_instances (tenant_id, type, external_id, name, status) VALUES
                (1, 'WHATSAPP', '{PHONE_NUMBER_ID}', 'first', 'CONNECTED'), (2, 'WHATSAPP', '{OTHER_PHONE_NUMBER_ID}', 'second', 'CONNECTED');"
         )))

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 /// How often an idle queue is looked at when no wake comes. Without Redis there are none, so it is looked at more often.
 const IDLE: Duration = Duration::from_millis(200);
 const IDLE_WITHOUT_WAKES: Duration = Duration::from_millis(10);
+/// How often the lanes are read anew when wakes name them.
+const LOOK: Duration = Duration::from_millis(250);
 /// How often a busy one is.
 const BUSY: Duration = Duration::from_millis(3);
 /// The pause after a failure.
@@ -51,7 +53,7 @@ pub(super) async fn feed<D: Dispatch>(leading: Leading<D>, queue: Queue) {
     let past = Instant::now() - Duration::from_secs(60);
     let idle = if leading.redis.is_some() { IDLE } else { IDLE_WITHOUT_WAKES };
     let mut feeder = Feeder {
-        lanes: Lanes::new(queue.name),
+        lanes: Lanes::new(queue.name, if leading.redis.is_some() { LOOK } else { IDLE_WITHOUT_WAKES }),
         suspects: Suspects::new(),
         promoted: past,
         settings: (past, Settings::default()),
@@ -104,15 +106,15 @@ impl<D: Dispatch> Feeder<D> {
             Window::Fixed(hints) => hints,
             Window::PerSlot(hints) => (hints * settings.slots).max(2),
         };
-        // A batched queue fills up one by one; others wait until it is worth a statement.
-        let refill = if self.queue.batch_weight.is_some() { window } else { window * 3 / 4 };
+        // While a batch waits to be taken, the next one grows. Single jobs are chosen when it is worth a statement.
+        let refill = if self.queue.batch_weight.is_some() { 1 } else { window * 3 / 4 };
         if waiting.hints >= refill {
             return Ok(if waiting.hints == usize::MAX { Round::Idle } else { Round::Busy });
         }
         let mut hints = self.suspects.next(pool, self.queue).await?;
         let free = window - waiting.hints;
         let chosen = self.lanes.choose(pool, packing::jobs_for(self.queue, free)).await?;
-        let (packed, left) = packing::pack(self.queue, chosen, free, waiting.hints == 0);
+        let (packed, left) = packing::pack(self.queue, chosen, free);
         self.lanes.put_back(&left);
         hints.extend(packed);
         if hints.is_empty() {

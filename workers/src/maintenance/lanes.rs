@@ -27,6 +27,8 @@ const NET_SHARE: u32 = 50;
 #[derive(Debug)]
 pub(super) struct Lanes {
     queue: &'static str,
+    /// How often to read which lanes there are.
+    look: Duration,
     lanes: Vec<Lane>,
     cursors: BTreeMap<Lane, FeedPosition>,
     /// Positions named in hints lately, in two generations. (Not ids: a job that is queued again has a new position.)
@@ -39,10 +41,11 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new(queue: &'static str) -> Self {
+    pub(super) fn new(queue: &'static str, look: Duration) -> Self {
         let now = Instant::now();
         Self {
             queue,
+            look,
             lanes: Vec::new(),
             cursors: BTreeMap::new(),
             dispatched: <_>::default(),
@@ -142,7 +145,7 @@ impl Lanes {
         } else if self.positions.back().is_none_or(|(at, _)| now - *at > STEP_BACK) {
             self.step_back(pool, now).await?;
         }
-        if sweeping || now - self.looked.0 > Duration::from_millis(20) + self.looked.1 * 20 {
+        if sweeping || now - self.looked.0 > self.look + self.looked.1 * 20 {
             self.lanes = ledger::lanes(pool, self.queue).await?;
             self.cursors.retain(|lane, _| self.lanes.binary_search(lane).is_ok());
             self.looked = (Instant::now(), now.elapsed());

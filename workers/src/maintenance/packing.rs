@@ -14,9 +14,8 @@ pub(super) fn jobs_for(queue: Queue, hints: usize) -> usize {
     if queue.batch_weight.is_some() { hints.saturating_mul(JOBS_PER_HINT) } else { hints }
 }
 
-/// Packs `jobs` into at most `limit` hints, and returns those that did not fit. In a batched queue a hint that is not full
-/// goes out only if `partial`: otherwise it is worth waiting for company, since the workers have enough to do.
-pub(super) fn pack(queue: Queue, jobs: Vec<ReadyJob>, limit: usize, partial: bool) -> (Vec<Hint>, Vec<ReadyJob>) {
+/// Packs `jobs` into at most `limit` hints, and returns those that did not fit.
+pub(super) fn pack(queue: Queue, jobs: Vec<ReadyJob>, limit: usize) -> (Vec<Hint>, Vec<ReadyJob>) {
     let Some(full) = queue.batch_weight else {
         let (now, later) = jobs.split_at(jobs.len().min(limit));
         return (now.iter().map(|job| Hint { jobs: vec![job.id] }).collect(), later.to_vec());
@@ -40,7 +39,7 @@ pub(super) fn pack(queue: Queue, jobs: Vec<ReadyJob>, limit: usize, partial: boo
         }
     }
     for (pile, _) in piles.into_iter().filter(|(pile, _)| !pile.is_empty()) {
-        if partial && hints.len() < limit {
+        if hints.len() < limit {
             hints.push(hint(&pile));
         } else {
             left.extend(pile);
@@ -67,7 +66,7 @@ mod tests {
 
     #[test]
     fn jobs_of_an_unbatched_queue_travel_alone() {
-        let (hints, left) = pack(OVERRIDES, vec![job(1, 1), job(2, 1), job(3, 1)], 2, true);
+        let (hints, left) = pack(OVERRIDES, vec![job(1, 1), job(2, 1), job(3, 1)], 2);
         assert_eq!((hints.len(), left.len()), (2, 1));
         assert!(hints.iter().all(|hint| hint.jobs.len() == 1));
     }
@@ -75,7 +74,7 @@ mod tests {
     #[test]
     fn a_batch_is_full_by_weight_and_holds_tenants_of_one_pile() {
         let jobs: Vec<_> = (0..40).map(|n| job(n % 4, 50)).collect();
-        let (hints, left) = pack(WEBHOOKS, jobs.clone(), 10, false);
+        let (hints, left) = pack(WEBHOOKS, jobs.clone(), 10);
         assert_eq!((hints.len(), left.len()), (4, 0));
         for hint in hints {
             let piles: std::collections::HashSet<_> =
@@ -85,10 +84,11 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fill_a_batch_waits_only_while_workers_are_busy() {
-        let (hints, left) = pack(WEBHOOKS, vec![job(1, 1), job(2, 1)], 5, false);
-        assert_eq!((hints.len(), left.len()), (0, 2));
-        let (hints, left) = pack(WEBHOOKS, left, 5, true);
-        assert_eq!((hints.len(), left.len()), (2, 0));
+    fn jobs_that_do_not_fill_a_batch_go_out_in_one_per_pile_and_the_rest_waits() {
+        let (hints, left) = pack(WEBHOOKS, vec![job(1, 1), job(2, 1), job(3, 1)], 5);
+        assert_eq!(hints.iter().map(|hint| hint.jobs.len()).collect::<Vec<_>>(), [1, 2]);
+        assert!(left.is_empty());
+        let (hints, left) = pack(WEBHOOKS, vec![job(1, 1), job(2, 500), job(3, 1)], 1);
+        assert_eq!((hints.len(), left.len()), (1, 2));
     }
 }

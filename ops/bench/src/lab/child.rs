@@ -31,11 +31,7 @@ impl Child {
             .spawn()
             .with_context(|| format!("starting {}", binary.display()))?;
         let name = binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self {
-            name,
-            process,
-            log: log.to_owned(),
-        })
+        Ok(Self { name, process, log: log.to_owned() })
     }
 
     pub fn pid(&self) -> u32 {
@@ -53,19 +49,12 @@ impl Child {
         if self.process.try_wait()?.is_some() {
             return Ok(());
         }
-        let pid = i32::try_from(self.process.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .context("a process without an id")?;
+        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).context("a process without an id")?;
         kill_process(pid, Signal::TERM)?;
         let asked = Instant::now();
         while self.process.try_wait()?.is_none() {
             if asked.elapsed() > STOPS_WITHIN {
-                eprintln!(
-                    "{} did not stop within {STOPS_WITHIN:?} and is killed; its log is {}",
-                    self.name,
-                    self.log.display()
-                );
+                eprintln!("{} did not stop within {STOPS_WITHIN:?} and is killed; its log is {}", self.name, self.log.display());
                 self.process.kill()?;
                 self.process.wait()?;
             }

@@ -33,17 +33,9 @@ pub struct Plan {
 }
 
 /// Api and worker, everything at its default.
-pub const WEBHOOKS: Plan = Plan {
-    api: true,
-    queues: None,
-    bench_jobs: false,
-};
+pub const WEBHOOKS: Plan = Plan { api: true, queues: None, bench_jobs: false };
 /// The job engine alone.
-pub const PROBES: Plan = Plan {
-    api: false,
-    queues: Some("probes"),
-    bench_jobs: true,
-};
+pub const PROBES: Plan = Plan { api: false, queues: Some("probes"), bench_jobs: true };
 
 /// A migrated and seeded database; nothing runs yet.
 pub struct Lab {
@@ -60,12 +52,7 @@ impl Lab {
         let redis = RedisServer::connect(&args.redis).await?;
         redis.claim(args.flush_redis).await?;
         let database = Database::create(&args.pg, &LabArgs::database_name()).await?;
-        let lab = Self {
-            args: args.clone(),
-            machine: machine::describe(&database, &redis).await?,
-            database,
-            redis,
-        };
+        let lab = Self { args: args.clone(), machine: machine::describe(&database, &redis).await?, database, redis };
         lab.tool(&["migrate"]).await?;
         if !phone_number_ids.is_empty() {
             lab.tool(&["seed", "--whatsapp-numbers", &phone_number_ids.join(",")]).await?;
@@ -78,11 +65,7 @@ impl Lab {
         self.database.client.batch_execute("CHECKPOINT").await?;
         let address = free_port()?;
         let port = address.port().to_string();
-        let api = if plan.api {
-            Some(self.spawn("switchboard-api", &[], &[("PORT", &port)])?)
-        } else {
-            None
-        };
+        let api = if plan.api { Some(self.spawn("switchboard-api", &[], &[("PORT", &port)])?) } else { None };
         let concurrency = self.args.worker_concurrency.map(|count| count.to_string());
         let mut flags: Vec<&str> = plan.queues.iter().flat_map(|queues| ["--queues", *queues]).collect();
         flags.extend(concurrency.iter().flat_map(|count| ["--concurrency", count.as_str()]));
@@ -110,30 +93,15 @@ impl Lab {
         let mut environment = self.environment();
         environment.push(("METRICS_PORT", metrics_port));
         environment.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        Child::spawn(
-            &self.binary(binary),
-            flags,
-            &environment,
-            &self.args.logs.join(format!("{binary}.log")),
-        )
+        Child::spawn(&self.binary(binary), flags, &environment, &self.args.logs.join(format!("{binary}.log")))
     }
 
     async fn tool(&self, words: &[&str]) -> Result<()> {
         let mut command = tokio::process::Command::new(self.binary("switchboard"));
-        command
-            .args(words)
-            .envs(self.environment())
-            .kill_on_drop(true)
-            .stdin(std::process::Stdio::null());
+        command.args(words).envs(self.environment()).kill_on_drop(true).stdin(std::process::Stdio::null());
         let output = command.output().await.context("starting switchboard")?;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "switchboard {}: {}: {}",
-            words.join(" "),
-            output.status,
-            said.trim()
-        );
+        ensure!(output.status.success(), "switchboard {}: {}: {}", words.join(" "), output.status, said.trim());
         Ok(())
     }
 
@@ -143,10 +111,7 @@ impl Lab {
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {
-        let home = Path::new(&self.args.logs)
-            .canonicalize()
-            .unwrap_or_else(|_| self.args.logs.clone())
-            .join("home");
+        let home = Path::new(&self.args.logs).canonicalize().unwrap_or_else(|_| self.args.logs.clone()).join("home");
         vec![
             ("DATABASE_URL", self.database.url.clone()),
             ("REDIS_URL", self.args.redis.clone()),
@@ -165,12 +130,7 @@ impl Lab {
             let (address, needed) = (running.address, running.api.is_some());
             let health = move || !needed || crate::http::get(address, "/health").is_ok_and(|status| status == 200);
             let healthy = tokio::task::spawn_blocking(health).await?;
-            let workers: i64 = self
-                .database
-                .client
-                .query_one("SELECT count(*) FROM job_workers", &[])
-                .await?
-                .try_get(0)?;
+            let workers: i64 = self.database.client.query_one("SELECT count(*) FROM job_workers", &[]).await?.try_get(0)?;
             if healthy && workers > 0 {
                 return Ok(());
             }

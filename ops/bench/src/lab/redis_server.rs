@@ -15,9 +15,7 @@ pub struct RedisServer {
 impl RedisServer {
     pub async fn connect(url: &str) -> Result<Self> {
         let client = redis::Client::open(url).context("--redis")?;
-        Ok(Self {
-            connection: client.get_multiplexed_async_connection().await.context("connecting to Redis")?,
-        })
+        Ok(Self { connection: client.get_multiplexed_async_connection().await.context("connecting to Redis")? })
     }
 
     /// Takes the database for this run. What is left of another run would be worked on, so it has to be empty, or is
@@ -29,21 +27,13 @@ impl RedisServer {
             (_, true) => self.flush().await?,
             (_, false) => bail!("the Redis database has {keys} keys; give an empty one, or --flush-redis"),
         }
-        Ok(redis::cmd("SET")
-            .arg(CLAIMED_BY)
-            .arg(std::process::id())
-            .exec_async(&mut self.connection.clone())
-            .await?)
+        Ok(redis::cmd("SET").arg(CLAIMED_BY).arg(std::process::id()).exec_async(&mut self.connection.clone()).await?)
     }
 
     /// Empties the database if this process has claimed it.
     pub async fn give_back(&self) -> Result<()> {
         let owner: Option<u32> = redis::cmd("GET").arg(CLAIMED_BY).query_async(&mut self.connection.clone()).await?;
-        if owner == Some(std::process::id()) {
-            self.flush().await
-        } else {
-            Ok(())
-        }
+        if owner == Some(std::process::id()) { self.flush().await } else { Ok(()) }
     }
 
     async fn flush(&self) -> Result<()> {
@@ -51,11 +41,7 @@ impl RedisServer {
     }
 
     pub async fn publish(&self, channel: &str, message: &str) -> Result<()> {
-        Ok(redis::cmd("PUBLISH")
-            .arg(channel)
-            .arg(message)
-            .exec_async(&mut self.connection.clone())
-            .await?)
+        Ok(redis::cmd("PUBLISH").arg(channel).arg(message).exec_async(&mut self.connection.clone()).await?)
     }
 
     /// A line of `INFO section`.

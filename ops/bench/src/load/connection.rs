@@ -25,15 +25,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(number: usize) -> Self {
-        Self {
-            number,
-            stream: None,
-            input: vec![0; 8 * 1024],
-            filled: 0,
-            written: 0,
-            ticket: None,
-            scratch: Vec::new(),
-        }
+        Self { number, stream: None, input: vec![0; 8 * 1024], filled: 0, written: 0, ticket: None, scratch: Vec::new() }
     }
 
     /// Connects if that is necessary, and registers with `poller` under this connection's number.
@@ -82,13 +74,7 @@ impl Connection {
 
     /// The response, when all of it has come.
     pub(super) fn read(&mut self) -> Result<Option<Response>> {
-        let Self {
-            stream: Some(stream),
-            input,
-            filled,
-            ..
-        } = self
-        else {
+        let Self { stream: Some(stream), input, filled, .. } = self else {
             return Ok(None);
         };
         loop {

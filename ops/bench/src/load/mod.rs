@@ -48,11 +48,7 @@ pub struct Outcome {
 pub fn run(plan: &Plan, requests: &dyn Requests) -> Result<Outcome> {
     let mut engine = Engine::new(plan, requests)?;
     for number in 0..plan.connections {
-        engine
-            .connections
-            .get_mut(number)
-            .context("a connection is missing")?
-            .open(plan.address, &engine.poller)?;
+        engine.connections.get_mut(number).context("a connection is missing")?.open(plan.address, &engine.poller)?;
     }
     engine.outcome.started = Instant::now();
     engine.drive()?;
@@ -113,10 +109,7 @@ impl<'a> Engine<'a> {
         while self.settled < self.requests.count() {
             let wait = self.send_due()?.min(Duration::from_millis(500));
             events.clear();
-            let timeout = Timespec {
-                tv_sec: 0,
-                tv_nsec: i64::from(wait.subsec_nanos()),
-            };
+            let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) };
             match epoll::wait(&self.poller, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error).context("waiting for answers"),
@@ -125,9 +118,7 @@ impl<'a> Engine<'a> {
                 heard = self.now();
             } else if self.now().saturating_sub(heard) > self.plan.patience {
                 self.outcome.failed += self.requests.count() - self.settled;
-                self.outcome
-                    .first_problem
-                    .get_or_insert_with(|| format!("no answer for {:?}", self.plan.patience));
+                self.outcome.first_problem.get_or_insert_with(|| format!("no answer for {:?}", self.plan.patience));
                 return Ok(());
             }
             for event in &events {
@@ -174,11 +165,7 @@ impl<'a> Engine<'a> {
         let Some(ticket) = connection.ticket else { return Ok(()) };
         let mut scratch = std::mem::take(&mut connection.scratch);
         let request = self.requests.bytes(ticket.index, &mut scratch)?;
-        let written = if connection.wants_to_write(request.len()) {
-            connection.write(request)
-        } else {
-            Ok(())
-        };
+        let written = if connection.wants_to_write(request.len()) { connection.write(request) } else { Ok(()) };
         connection.scratch = scratch;
         written
     }

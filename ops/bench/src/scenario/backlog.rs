@@ -42,13 +42,7 @@ pub async fn run(args: &LabArgs, backlog: &Backlog) -> Result<Report> {
     let mut running = lab.start(PROBES).await?;
     let watched = lab.watched(&running).await?;
 
-    let mut producer = Producer {
-        database: &lab.database,
-        redis: &lab.redis,
-        ahead: backlog.ahead,
-        produced: 0,
-        redis_peak_mb: 0.0,
-    };
+    let mut producer = Producer { database: &lab.database, redis: &lab.redis, ahead: backlog.ahead, produced: 0, redis_peak_mb: 0.0 };
     producer.keep_ahead_for(WARM_UP).await?;
     let (before, from) = (watched.cpu()?, clock(&lab.database).await?);
     producer.keep_ahead_for(Duration::from_secs(backlog.secs)).await?;
@@ -60,18 +54,8 @@ pub async fn run(args: &LabArgs, backlog: &Backlog) -> Result<Report> {
     let done = done_per_second(&lab.database, from, until).await?;
     let total: i64 = done.iter().sum();
     let jobs = usize::try_from(total)?;
-    let dead: i64 = lab
-        .database
-        .client
-        .query_one("SELECT count(*) FROM jobs_dead", &[])
-        .await?
-        .try_get(0)?;
-    let twice: i64 = lab
-        .database
-        .client
-        .query_one("SELECT count(*) - count(DISTINCT id) FROM jobs_done", &[])
-        .await?
-        .try_get(0)?;
+    let dead: i64 = lab.database.client.query_one("SELECT count(*) FROM jobs_dead", &[]).await?.try_get(0)?;
+    let twice: i64 = lab.database.client.query_one("SELECT count(*) - count(DISTINCT id) FROM jobs_done", &[]).await?.try_get(0)?;
     let left: i64 = lab.database.client.query_one("SELECT count(*) FROM jobs", &[]).await?.try_get(0)?;
     let mut seconds: Vec<f64> = done.iter().filter_map(|count| u32::try_from(*count).ok()).map(f64::from).collect();
     let report = Report {
@@ -102,16 +86,8 @@ async fn seed(database: &Database, count: usize) -> Result<()> {
 
 async fn enqueue(database: &Database, tenants: &[i32]) -> Result<()> {
     let ids: Vec<Uuid> = tenants.iter().map(|_| Uuid::now_v7()).collect();
-    let written = database
-        .client
-        .execute(INSERT, &[&ids, &tenants])
-        .await
-        .context("enqueueing probes")?;
-    anyhow::ensure!(
-        usize::try_from(written)? == tenants.len(),
-        "only {written} of {} jobs were written",
-        tenants.len()
-    );
+    let written = database.client.execute(INSERT, &[&ids, &tenants]).await.context("enqueueing probes")?;
+    anyhow::ensure!(usize::try_from(written)? == tenants.len(), "only {written} of {} jobs were written", tenants.len());
     Ok(())
 }
 
@@ -128,10 +104,7 @@ impl Producer<'_> {
     async fn keep_ahead_for(&mut self, duration: Duration) -> Result<()> {
         let tenants: Vec<i32> = (1..=i32::try_from(TENANTS)?).collect();
         let wake = format!("probes {}", tenants.iter().map(i32::to_string).collect::<Vec<_>>().join(","));
-        let (waiting, insert) = (
-            self.database.client.prepare(WAITING).await?,
-            self.database.client.prepare(INSERT).await?,
-        );
+        let (waiting, insert) = (self.database.client.prepare(WAITING).await?, self.database.client.prepare(INSERT).await?);
         let started = Instant::now();
         let mut looked = started;
         while started.elapsed() < duration {
@@ -158,11 +131,7 @@ impl Producer<'_> {
 }
 
 async fn clock(database: &Database) -> Result<f64> {
-    Ok(database
-        .client
-        .query_one("SELECT extract(epoch FROM clock_timestamp())::float8", &[])
-        .await?
-        .try_get(0)?)
+    Ok(database.client.query_one("SELECT extract(epoch FROM clock_timestamp())::float8", &[]).await?.try_get(0)?)
 }
 
 /// Finished jobs in each whole second between two times, by the ledger's own record.
@@ -170,11 +139,5 @@ async fn done_per_second(database: &Database, from: f64, until: f64) -> Result<V
     let sql = "SELECT count(*) FROM jobs_done
                WHERE queue = 'probes' AND finished_at >= to_timestamp($1) AND finished_at < to_timestamp($2)
                GROUP BY floor(extract(epoch FROM finished_at) - $1) ORDER BY floor(extract(epoch FROM finished_at) - $1)";
-    database
-        .client
-        .query(sql, &[&from, &until])
-        .await?
-        .iter()
-        .map(|row| Ok(row.try_get(0)?))
-        .collect()
+    database.client.query(sql, &[&from, &until]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }

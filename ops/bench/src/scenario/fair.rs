@@ -38,15 +38,8 @@ pub async fn run(args: &LabArgs, fair: &Fair) -> Result<Report> {
     let numbers: Vec<String> = crowd.phone_number_ids().into_iter().chain(other.phone_number_ids()).collect();
     let lab = Lab::prepare(args, &numbers).await?;
     let channel_of = |n: usize| numbers.get(n).map_or("", String::as_str);
-    let (crowded, quiet) = (
-        lab.database.channel(channel_of(0)).await?,
-        lab.database.channel(channel_of(1)).await?,
-    );
-    ensure!(
-        crowded.tenant_id != quiet.tenant_id,
-        "both channels belong to tenant {}",
-        quiet.tenant_id
-    );
+    let (crowded, quiet) = (lab.database.channel(channel_of(0)).await?, lab.database.channel(channel_of(1)).await?);
+    ensure!(crowded.tenant_id != quiet.tenant_id, "both channels belong to tenant {}", quiet.tenant_id);
     pile_up(&lab.database, &crowd, crowded, channel_of(0)).await?;
 
     let mut running = lab.start(WEBHOOKS).await?;
@@ -59,12 +52,8 @@ pub async fn run(args: &LabArgs, fair: &Fair) -> Result<Report> {
     .await??;
 
     running.check_alive()?;
-    let left: i64 = lab
-        .database
-        .client
-        .query_one("SELECT count(*) FROM jobs WHERE tenant_id = $1", &[&crowded.tenant_id])
-        .await?
-        .try_get(0)?;
+    let left: i64 =
+        lab.database.client.query_one("SELECT count(*) FROM jobs WHERE tenant_id = $1", &[&crowded.tenant_id]).await?.try_get(0)?;
     let report = Report {
         scenario: "fair",
         passed: stored.lost == 0,
@@ -110,11 +99,7 @@ async fn pile_up(database: &Database, crowd: &Workload, channel: Channel, phone_
             .await
             .context("writing raw events")?;
         let weight = i32::try_from(EVENTS_PER_JOB)?;
-        database
-            .client
-            .execute(&jobs, &[&channel.tenant_id, &weight, &job_ids, &arguments])
-            .await
-            .context("writing their jobs")?;
+        database.client.execute(&jobs, &[&channel.tenant_id, &weight, &job_ids, &arguments]).await.context("writing their jobs")?;
     }
     Ok(())
 }

@@ -31,17 +31,12 @@ pub struct LoadOnly {
 
 pub async fn run(load: &LoadOnly) -> Result<()> {
     let rest = load.url.strip_prefix("http://").context("--url must begin with http://")?;
-    let (host, path) = rest
-        .split_once('/')
-        .map_or((rest, "/".to_owned()), |(host, path)| (host, format!("/{path}")));
+    let (host, path) = rest.split_once('/').map_or((rest, "/".to_owned()), |(host, path)| (host, format!("/{path}")));
     let address = host.to_socket_addrs()?.next().with_context(|| format!("{host} has no address"))?;
     let (workload, target) = (Workload::storm(load.seed, load.n), Target::new(address, &path, &load.secret));
     let plan = plan(address, load.connections, load.rate, 1);
     let (before, outcome) = if load.on_demand {
-        (
-            processes::cpu_of(std::process::id())?,
-            send(plan, MadeOnDemand { workload, target }).await?,
-        )
+        (processes::cpu_of(std::process::id())?, send(plan, MadeOnDemand { workload, target }).await?)
     } else {
         let requests = MadeReady::new(&workload, &target)?;
         (processes::cpu_of(std::process::id())?, send(plan, requests).await?)

@@ -40,10 +40,7 @@ pub async fn run(args: &LabArgs, soak: &Soak) -> Result<Report> {
     let lab = Lab::prepare(args, &workload.phone_number_ids()).await?;
     lab.database.seed_outbound(&workload.outbound()).await?;
     let mut running = lab.start(WEBHOOKS).await?;
-    let requests = MadeOnDemand {
-        workload: workload.clone(),
-        target: Target::new(running.address, WEBHOOK_PATH, APP_SECRET),
-    };
+    let requests = MadeOnDemand { workload: workload.clone(), target: Target::new(running.address, WEBHOOK_PATH, APP_SECRET) };
     let load = send(plan(running.address, soak.connections, Some(f64::from(soak.rate)), 50), requests);
     let watched = lab.watched(&running).await?;
 
@@ -108,11 +105,7 @@ fn growth(samples: &[Sample], of: fn(&Sample) -> f64) -> Value {
     };
     let last = mean(end - 60.0..end + 1.0);
     let first = mean(early.clone()).filter(|_| end >= early.end + 60.0);
-    let points: Vec<(f64, f64)> = samples
-        .iter()
-        .filter(|sample| sample.secs >= 60.0)
-        .map(|sample| (sample.secs, of(sample)))
-        .collect();
+    let points: Vec<(f64, f64)> = samples.iter().filter(|sample| sample.secs >= 60.0).map(|sample| (sample.secs, of(sample))).collect();
     json!({
         "last_minute_mb": last.map(|mb| rounded(mb, 1)),
         "early_minute_mb": first.map(|mb| rounded(mb, 1)),
@@ -124,9 +117,7 @@ fn growth(samples: &[Sample], of: fn(&Sample) -> f64) -> Value {
 /// Least squares; `None` for fewer than two points.
 fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let count = float_of(points.len());
-    let (x, y) = points
-        .iter()
-        .fold((0.0, 0.0), |sum, point| (sum.0 + point.0 / count, sum.1 + point.1 / count));
+    let (x, y) = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0 / count, sum.1 + point.1 / count));
     let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
     (points.len() > 1 && spread > 0.0).then(|| points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum::<f64>() / spread)
 }
@@ -137,13 +128,7 @@ mod tests {
 
     fn rising(end: u32, per_sample: f64) -> Vec<Sample> {
         let mb = |n: u32| 100.0 + f64::from(n) * per_sample;
-        (0..=end / 10)
-            .map(|n| Sample {
-                secs: f64::from(n * 10),
-                api_mb: mb(n),
-                worker_mb: 50.0,
-            })
-            .collect()
+        (0..=end / 10).map(|n| Sample { secs: f64::from(n * 10), api_mb: mb(n), worker_mb: 50.0 }).collect()
     }
 
     #[test]

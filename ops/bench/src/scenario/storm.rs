@@ -66,13 +66,7 @@ pub async fn run(args: &LabArgs, storm: &Storm) -> Result<Report> {
 }
 
 pub(super) fn plan(address: std::net::SocketAddr, connections: usize, rate: Option<f64>, attempts: u32) -> Plan {
-    Plan {
-        address,
-        connections,
-        rate,
-        attempts,
-        patience: Duration::from_secs(30),
-    }
+    Plan { address, connections, rate, attempts, patience: Duration::from_secs(30) }
 }
 
 /// Runs the load on a thread of its own.

@@ -115,17 +115,9 @@ pub(super) struct NewReceipt<'a> {
 
 impl<'a> Body<'a> {
     pub(super) fn text(metadata: Metadata<'a>, new: &NewText<'a>) -> Self {
-        let message = TextMessage {
-            from: new.from,
-            id: new.id,
-            timestamp: new.timestamp.to_string(),
-            text: Text { body: new.text },
-            r#type: "text",
-        };
-        let contact = Contact {
-            profile: Profile { name: new.name },
-            wa_id: new.from,
-        };
+        let message =
+            TextMessage { from: new.from, id: new.id, timestamp: new.timestamp.to_string(), text: Text { body: new.text }, r#type: "text" };
+        let contact = Contact { profile: Profile { name: new.name }, wa_id: new.from };
         Self::around(Value {
             messaging_product: "whatsapp",
             metadata,
@@ -146,30 +138,13 @@ impl<'a> Body<'a> {
                 expiration_timestamp: (new.timestamp + 86_400).to_string(),
                 origin: Origin { r#type: "service" },
             },
-            pricing: Pricing {
-                billable: true,
-                pricing_model: "PMP",
-                category: "service",
-                r#type: "regular",
-            },
+            pricing: Pricing { billable: true, pricing_model: "PMP", category: "service", r#type: "regular" },
         };
-        Self::around(Value {
-            messaging_product: "whatsapp",
-            metadata,
-            contacts: None,
-            messages: None,
-            statuses: Some([receipt]),
-        })
+        Self::around(Value { messaging_product: "whatsapp", metadata, contacts: None, messages: None, statuses: Some([receipt]) })
     }
 
     fn around(value: Value<'a>) -> Self {
         let id = format!("3301{}", value.metadata.display_phone_number);
-        Self {
-            object: "whatsapp_business_account",
-            entry: [Entry {
-                id,
-                changes: [Change { value, field: "messages" }],
-            }],
-        }
+        Self { object: "whatsapp_business_account", entry: [Entry { id, changes: [Change { value, field: "messages" }] }] }
     }
 }

@@ -65,26 +65,12 @@ pub struct Outbound {
 
 impl Workload {
     pub fn storm(seed: u64, webhooks: usize) -> Self {
-        Self {
-            seed,
-            webhooks,
-            mix: Mix::Storm,
-            customers: 5_000,
-            channels: 10,
-            first_channel: 0,
-        }
+        Self { seed, webhooks, mix: Mix::Storm, customers: 5_000, channels: 10, first_channel: 0 }
     }
 
     /// New texts to one channel.
     pub fn texts(seed: u64, webhooks: usize, channel: usize) -> Self {
-        Self {
-            seed,
-            webhooks,
-            mix: Mix::Texts,
-            customers: 500,
-            channels: 1,
-            first_channel: channel,
-        }
+        Self { seed, webhooks, mix: Mix::Texts, customers: 500, channels: 1, first_channel: channel }
     }
 
     pub fn phone_number_ids(&self) -> Vec<String> {
@@ -102,14 +88,9 @@ impl Workload {
             7..9 => {
                 let earlier = order.iter().take(place).filter(|slot| (7..9).contains(*slot)).count();
                 let receipt = group * 2 + earlier;
-                Kind::Receipt {
-                    outbound: receipt / 3,
-                    stage: receipt % 3,
-                }
+                Kind::Receipt { outbound: receipt / 3, stage: receipt % 3 }
             }
-            _ => Kind::Redelivery {
-                of: self.redelivered(index),
-            },
+            _ => Kind::Redelivery { of: self.redelivered(index) },
         }
     }
 
@@ -120,9 +101,7 @@ impl Workload {
 
     /// The ids of all inbound messages that must be stored, each once.
     pub fn inbound_ids(&self) -> impl Iterator<Item = String> {
-        (0..self.webhooks)
-            .filter(|index| self.kind(*index) == Kind::Text)
-            .map(|index| self.inbound_id(index))
+        (0..self.webhooks).filter(|index| self.kind(*index) == Kind::Text).map(|index| self.inbound_id(index))
     }
 
     /// The messages to seed before the run.
@@ -152,10 +131,7 @@ impl Workload {
     fn redelivered(&self, index: usize) -> usize {
         let mut chance = Chance::new(self.seed, Purpose::Redelivery, index);
         let reach = if chance.bits() & 1 == 0 { index.min(CLOSE_BEHIND) } else { index };
-        (0..64)
-            .map(|_| index - 1 - chance.below(reach))
-            .find(|candidate| self.kind_is_text(*candidate))
-            .unwrap_or(0)
+        (0..64).map(|_| index - 1 - chance.below(reach)).find(|candidate| self.kind_is_text(*candidate)).unwrap_or(0)
     }
 
     /// `kind(index) == Text`, without following a re-delivery to its original.

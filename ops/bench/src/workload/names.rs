@@ -2,9 +2,7 @@
 
 use super::chance::Chance;
 
-const GIVEN: [&str; 12] = [
-    "Amara", "Björn", "Chiara", "Daniel", "Esra", "Farah", "Gül", "Henrik", "Ifeoma", "José", "Kirsten", "Łukasz",
-];
+const GIVEN: [&str; 12] = ["Amara", "Björn", "Chiara", "Daniel", "Esra", "Farah", "Gül", "Henrik", "Ifeoma", "José", "Kirsten", "Łukasz"];
 const FAMILY: [&str; 14] = [
     "Abebe", "Brandt", "Castillo", "Demir", "Eriksen", "Fontaine", "García", "Haddad", "Ivanova", "Jansen", "Kowalski", "Okafor",
     "Pereira", "Tanaka",
@@ -60,14 +58,7 @@ mod tests {
 
     #[test]
     fn base64_gives_the_examples_of_rfc_4648() {
-        for (plain, encoded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
+        for (plain, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")] {
             assert_eq!(base64(plain.as_bytes()), encoded);
         }
     }

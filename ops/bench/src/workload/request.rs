@@ -15,11 +15,7 @@ pub struct Target {
 
 impl Target {
     pub fn new(address: SocketAddr, path: &str, app_secret: &str) -> Self {
-        Self {
-            address,
-            path: path.to_owned(),
-            key: hmac::Key::new(hmac::HMAC_SHA256, app_secret.as_bytes()),
-        }
+        Self { address, path: path.to_owned(), key: hmac::Key::new(hmac::HMAC_SHA256, app_secret.as_bytes()) }
     }
 
     /// Appends the request that carries `body`.
@@ -53,15 +49,11 @@ pub struct MadeReady {
 
 impl MadeReady {
     pub fn new(workload: &Workload, target: &Target) -> Result<Self> {
-        let mut made = Self {
-            bytes: Vec::new(),
-            spans: Vec::with_capacity(workload.webhooks),
-        };
+        let mut made = Self { bytes: Vec::new(), spans: Vec::with_capacity(workload.webhooks) };
         let mut body = Vec::new();
         for index in 0..workload.webhooks {
             if let Kind::Redelivery { of } = workload.kind(index) {
-                made.spans
-                    .push(made.spans.get(of).cloned().context("a re-delivery comes before its original")?);
+                made.spans.push(made.spans.get(of).cloned().context("a re-delivery comes before its original")?);
                 continue;
             }
             body.clear();
@@ -80,11 +72,7 @@ impl Requests for MadeReady {
     }
 
     fn bytes<'a>(&'a self, index: usize, _scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        let span = self
-            .spans
-            .get(index)
-            .cloned()
-            .with_context(|| format!("there is no request {index}"))?;
+        let span = self.spans.get(index).cloned().with_context(|| format!("there is no request {index}"))?;
         self.bytes.get(span).context("a request lies outside of the prepared bytes")
     }
 }

@@ -121,10 +121,7 @@ fn the_signature_verifies_over_the_body_that_is_sent() {
 fn requests_made_on_demand_are_those_made_ready() {
     let storm = Workload::storm(9, 200);
     let ready = MadeReady::new(&storm, &target()).unwrap();
-    let on_demand = MadeOnDemand {
-        workload: storm,
-        target: target(),
-    };
+    let on_demand = MadeOnDemand { workload: storm, target: target() };
     let (mut here, mut there) = (Vec::new(), Vec::new());
     for index in 0..ready.count() {
         assert_eq!(ready.bytes(index, &mut here).unwrap(), on_demand.bytes(index, &mut there).unwrap());

@@ -34,35 +34,17 @@ impl Workload {
             text.push(' ');
         }
         let channel = self.channel_of(customer);
-        let metadata = Metadata {
-            display_phone_number: &names::display_phone_number(channel),
-            phone_number_id: &phone_number_id(channel),
-        };
-        let new = NewText {
-            from: &wa_id(customer),
-            name: &profile_name(customer),
-            id: &id,
-            timestamp,
-            text: text.trim_end(),
-        };
+        let metadata = Metadata { display_phone_number: &names::display_phone_number(channel), phone_number_id: &phone_number_id(channel) };
+        let new = NewText { from: &wa_id(customer), name: &profile_name(customer), id: &id, timestamp, text: text.trim_end() };
         serde_json::to_writer(out, &Body::text(metadata, &new))
     }
 
     fn write_receipt(&self, index: usize, timestamp: u64, outbound: usize, stage: usize, out: &mut Vec<u8>) -> serde_json::Result<()> {
         let message = self.outbound_message(outbound, stage_name(stage));
         let display = names::display_phone_number(message.channel);
-        let metadata = Metadata {
-            display_phone_number: &display,
-            phone_number_id: &message.phone_number_id,
-        };
+        let metadata = Metadata { display_phone_number: &display, phone_number_id: &message.phone_number_id };
         let conversation = Chance::new(self.seed, Purpose::Receipt, index).bits();
-        let new = NewReceipt {
-            id: &message.wamid,
-            to: &message.wa_id,
-            status: message.last_status,
-            timestamp,
-            conversation,
-        };
+        let new = NewReceipt { id: &message.wamid, to: &message.wa_id, status: message.last_status, timestamp, conversation };
         serde_json::to_writer(out, &Body::receipt(metadata, &new))
     }
 }
