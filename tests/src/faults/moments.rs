@@ -1,7 +1,8 @@
 //! Kills and losses at a chosen moment: a trigger makes Postgres wait there, until the test has done the harm.
 
-use crate::harness::{App, Database, Proxy, text, until};
+use crate::harness::{App, Database, Proxy, sign, text, until};
 use sqlx::{Connection, Executor, PgConnection};
+use std::time::Duration;
 
 /// Makes Postgres wait in a trigger until it is opened.
 struct Gate {
@@ -127,6 +128,38 @@ async fn a_claim_whose_answer_is_lost_is_given_back() {
     app.assert_all_live();
 }
 
+#[tokio::test]
+async fn a_worker_that_stalls_inside_its_transaction_until_it_is_rescued_is_fenced() {
+    let mut app = with_api().await;
+    app.start_worker(&[]).await;
+    let gate = Gate::close(&app, IN_THE_TRANSACTION).await;
+    assert_eq!(app.webhook(&text("wamid.1")).await, 200);
+    gate.reached(&app, 1).await;
+    app.workers[0].signal("STOP");
+    app.start_worker(&[]).await;
+    until("another worker runs the job", async || app.db.count("SELECT count(*) FROM jobs WHERE state = 'running' AND crashes = 1").await == 1).await;
+    gate.open().await;
+    app.workers[0].signal("CONT");
+    assert_written_once(&app, 1).await;
+    app.assert_all_live();
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_stop_while_it_claims_gives_the_job_back() {
+    let mut app = with_api().await;
+    app.start_worker(&[]).await;
+    let gate = Gate::close(&app, AT_THE_CLAIM).await;
+    assert_eq!(app.webhook(&text("wamid.1")).await, 200);
+    gate.reached(&app, 1).await;
+    app.workers[0].signal("TERM");
+    // How long Postgres takes for the claim.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    gate.open().await;
+    until("the worker has stopped", async || app.workers[0].has_ended()).await;
+    until("the claim has ended", async || app.db.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'switchboard-worker%'").await == 0).await;
+    assert_eq!(app.db.texts("SELECT state || ' ' || attempt || ' ' || crashes FROM jobs").await, ["queued 0 0"]);
+}
+
 /// The provider got no answer, or 503, though the webhook was stored; it sends it again.
 async fn sent_again(app: &App) {
     until("it is stored", async || app.db.count("SELECT count(*) FROM raw_webhook_events").await == 1).await;
@@ -139,7 +172,7 @@ async fn an_api_killed_between_the_commit_and_its_answer_has_stored_the_webhook(
     app.start_worker(&[]).await;
     let gate = Gate::close(&app, AT_THE_COMMIT_OF_WEBHOOKS).await;
     let (http, url) = (app.http.clone(), app.url("/api/webhook"));
-    let sending = tokio::spawn(http.post(url).header("x-hub-signature-256", crate::harness::sign(&text("wamid.1"))).body(text("wamid.1")).send());
+    let sending = tokio::spawn(http.post(url).header("x-hub-signature-256", sign(&text("wamid.1"))).body(text("wamid.1")).send());
     gate.reached(&app, 1).await;
     app.kill_api();
     assert!(sending.await.unwrap().is_err(), "nobody answered");
@@ -158,7 +191,7 @@ async fn a_commit_of_the_api_whose_answer_is_lost_is_answered_503() {
     app.start_api().await;
     let gate = Gate::close(&app, AT_THE_COMMIT_OF_WEBHOOKS).await;
     let (http, url) = (app.http.clone(), app.url("/api/webhook"));
-    let sending = tokio::spawn(http.post(url).header("x-hub-signature-256", crate::harness::sign(&text("wamid.1"))).body(text("wamid.1")).send());
+    let sending = tokio::spawn(http.post(url).header("x-hub-signature-256", sign(&text("wamid.1"))).body(text("wamid.1")).send());
     gate.reached(&app, 1).await;
     proxy.cut();
     assert_eq!(sending.await.unwrap().unwrap().status(), 503);

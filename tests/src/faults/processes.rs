@@ -8,7 +8,7 @@ use std::time::Instant;
 async fn killing_workers_at_random_moments_loses_and_doubles_nothing() {
     let mut chance = Chance::new();
     let (mut app, load) = under_load(&mut chance).await;
-    for _ in 0..rounds(5) {
+    for _ in 0..rounds(7) {
         chance.moment(0..1_500).await;
         app.kill_worker(chance.below(2));
     }

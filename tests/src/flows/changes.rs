@@ -26,7 +26,9 @@ fn revoke(target: &str, at: u32) -> String {
 
 /// Who shows which reaction on a message.
 async fn reactions(app: &App, target: &str) -> Vec<String> {
-    let sql = format!("SELECT key || ' ' || (value ->> 'emoji') FROM chat_messages, jsonb_each(reactions) WHERE external_id = '{target}' AND value ->> 'emoji' <> '' ORDER BY 1");
+    let sql = format!(
+        "SELECT key || ' ' || (value ->> 'emoji') FROM chat_messages, jsonb_each(reactions) WHERE external_id = '{target}' AND value ->> 'emoji' <> '' ORDER BY 1"
+    );
     app.db.texts(&sql).await
 }
 
@@ -73,7 +75,10 @@ async fn a_reaction_before_its_message_shows_once_the_message_is_there() {
     assert_eq!(app.db.count("SELECT count(*) FROM chat_conversations").await, 0);
     deliver(&app, &text("wamid.1")).await;
     assert_eq!(reactions(&app, "wamid.1").await, ["15551230001 👍"]);
-    assert_eq!(app.db.texts("SELECT message_type || ' ' || content || ' ' || status FROM chat_messages").await, ["text text of wamid.1 received"]);
+    assert_eq!(
+        app.db.texts("SELECT message_type || ' ' || content || ' ' || status FROM chat_messages").await,
+        ["text text of wamid.1 received"]
+    );
 }
 
 #[tokio::test]
@@ -97,7 +102,9 @@ async fn the_latest_edit_stays_in_whatever_order_message_and_edits_arrive() {
         for step in order {
             deliver(&app, &bodies[*step]).await;
         }
-        let row = format!("SELECT concat_ws('|', message_type, status, content, edited_at AT TIME ZONE 'utc', sent_at AT TIME ZONE 'utc') FROM chat_messages WHERE external_id = '{id}'");
+        let row = format!(
+            "SELECT concat_ws('|', message_type, status, content, edited_at AT TIME ZONE 'utc', sent_at AT TIME ZONE 'utc') FROM chat_messages WHERE external_id = '{id}'"
+        );
         assert_eq!(app.db.texts(&row).await, ["text|received|second edit|2025-10-09 08:53:40|2025-10-09 08:53:20"], "{order:?}");
     }
     assert_eq!(app.db.texts("SELECT unread_count::text FROM chat_conversations").await, ["6"]);

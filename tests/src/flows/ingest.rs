@@ -101,8 +101,10 @@ async fn a_part_that_postgres_refuses_is_split_off_and_its_neighbours_are_writte
         )
         .await;
     let messages: Vec<_> = (0..40)
-        .map(|n| json!({"from": "15551230001", "id": format!("wamid.{n}"), "timestamp": "1760000000", "type": "text",
-                        "text": {"body": if n % 17 == 3 { "poison" } else { "fine" }}}))
+        .map(|n| {
+            json!({"from": "15551230001", "id": format!("wamid.{n}"), "timestamp": "1760000000", "type": "text",
+                        "text": {"body": if n % 17 == 3 { "poison" } else { "fine" }}})
+        })
         .collect();
     assert_eq!(app.webhook(&change(crate::harness::PHONE_NUMBER_ID, &json!({"messages": messages}))).await, 200);
     for n in 100..130 {
@@ -112,7 +114,14 @@ async fn a_part_that_postgres_refuses_is_split_off_and_its_neighbours_are_writte
     app.start_worker(&[]).await;
     app.drain().await;
     assert_eq!(app.db.count("SELECT count(*) FROM chat_messages").await, 66);
-    assert_eq!(app.db.count("SELECT count(DISTINCT args) FROM jobs_dead WHERE fingerprint = 'process_webhook:refused_by_database' AND args ? 'position'").await, 4);
+    assert_eq!(
+        app.db
+            .count(
+                "SELECT count(DISTINCT args) FROM jobs_dead WHERE fingerprint = 'process_webhook:refused_by_database' AND args ? 'position'"
+            )
+            .await,
+        4
+    );
 }
 
 #[tokio::test]
@@ -128,13 +137,23 @@ async fn one_body_for_two_tenants_writes_each_part_under_its_own() {
     assert_eq!(app.webhook(&body.to_string()).await, 200);
     app.drain().await;
     assert_eq!(app.db.texts("SELECT tenant_id || ' ' || content FROM chat_messages ORDER BY 1").await, ["1 text of wamid.1", "2 other"]);
-    assert_eq!(app.db.texts("SELECT tenant_id || ' ' || phone_number FROM customers ORDER BY 1").await, ["1 +15551230001", "2 +15551230001"]);
+    assert_eq!(
+        app.db.texts("SELECT tenant_id || ' ' || phone_number FROM customers ORDER BY 1").await,
+        ["1 +15551230001", "2 +15551230001"]
+    );
 }
 
 #[tokio::test]
 async fn an_event_for_an_unknown_channel_is_kept_unrouted() {
     let app = App::start().await;
-    assert_eq!(app.webhook(&change("999", &json!({"messages": [{"from": "1", "id": "wamid.1", "timestamp": "1", "type": "text", "text": {"body": "x"}}]}))).await, 200);
+    assert_eq!(
+        app.webhook(&change(
+            "999",
+            &json!({"messages": [{"from": "1", "id": "wamid.1", "timestamp": "1", "type": "text", "text": {"body": "x"}}]})
+        ))
+        .await,
+        200
+    );
     app.drain().await;
     assert_eq!(app.db.texts("SELECT channel_ids::text FROM raw_webhook_events WHERE tenant_id IS NULL").await, ["{999}"]);
     assert_eq!(app.db.count("SELECT count(*) FROM chat_messages").await, 0);
@@ -152,19 +171,29 @@ async fn an_echo_from_the_business_phone_keeps_the_bot_away_until_the_override_e
         app.db.texts("SELECT human_epoch || ' ' || (human_override_until BETWEEN now() + interval '23 hours' AND now() + interval '25 hours') || ' ' || unread_count FROM chat_conversations").await,
         ["1 true 1"]
     );
-    assert_eq!(app.db.texts("SELECT direction || ' ' || status || ' ' || human_override FROM chat_messages WHERE external_id = 'wamid.echo'").await, ["outbound sent true"]);
+    assert_eq!(
+        app.db
+            .texts("SELECT direction || ' ' || status || ' ' || human_override FROM chat_messages WHERE external_id = 'wamid.echo'")
+            .await,
+        ["outbound sent true"]
+    );
     assert_eq!(app.db.count("SELECT count(*) FROM jobs WHERE kind = 'expire_override' AND scheduled").await, 1);
     let name = app.db.text("SELECT current_database()::text").await;
     app.db.run(&format!("ALTER DATABASE {name} SET switchboard.clock_offset = '25 hours'")).await;
     app.workers[0].terminate();
     app.start_worker(&[]).await;
-    until("the override ends", async || app.db.count("SELECT count(*) FROM chat_conversations WHERE human_override_until IS NULL").await == 1).await;
+    until("the override ends", async || {
+        app.db.count("SELECT count(*) FROM chat_conversations WHERE human_override_until IS NULL").await == 1
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn receipts_only_move_forward_also_before_their_message() {
     let app = App::start().await;
-    for (id, order) in [("wamid.a", ["read", "sent", "delivered"]), ("wamid.b", ["failed", "sent", "sent"]), ("wamid.c", ["sent", "failed", "delivered"])] {
+    for (id, order) in
+        [("wamid.a", ["read", "sent", "delivered"]), ("wamid.b", ["failed", "sent", "sent"]), ("wamid.c", ["sent", "failed", "delivered"])]
+    {
         for receipt in order {
             assert_eq!(app.webhook(&status(id, receipt)).await, 200);
             app.drain().await;
@@ -176,5 +205,8 @@ async fn receipts_only_move_forward_also_before_their_message() {
     );
     assert_eq!(app.webhook(&echo("15551230001", "wamid.a")).await, 200);
     app.drain().await;
-    assert_eq!(app.db.texts("SELECT status || ' ' || message_type || ' ' || content FROM chat_messages WHERE external_id = 'wamid.a'").await, ["read text I will help"]);
+    assert_eq!(
+        app.db.texts("SELECT status || ' ' || message_type || ' ' || content FROM chat_messages WHERE external_id = 'wamid.a'").await,
+        ["read text I will help"]
+    );
 }

@@ -48,7 +48,10 @@ async fn phone_then_user_id_then_both_are_one_person_in_one_conversation() {
         app.db.texts("SELECT concat_ws(' ', o.status, o.merged_into = n.id, o.customer_id = n.customer_id) FROM chat_conversations o, chat_conversations n WHERE o.merged_into IS NOT NULL AND n.merged_into IS NULL").await,
         ["closed t t"]
     );
-    assert_eq!(app.db.count("SELECT count(*) FROM customers o JOIN customers n ON n.id = o.merged_into WHERE n.merged_into IS NULL").await, 1);
+    assert_eq!(
+        app.db.count("SELECT count(*) FROM customers o JOIN customers n ON n.id = o.merged_into WHERE n.merged_into IS NULL").await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -131,7 +134,12 @@ async fn many_messages_by_all_names_at_once_end_as_one_person() {
     app.drain().await;
     assert_eq!(app.db.count("SELECT count(*) FROM customers WHERE merged_into IS NULL").await, 1);
     assert_eq!(app.db.texts("SELECT status || ' ' || unread_count FROM chat_conversations WHERE merged_into IS NULL").await, ["open 60"]);
-    assert_eq!(app.db.count("SELECT count(*) FROM chat_messages m JOIN chat_conversations v ON v.id = m.conversation_id AND v.status = 'open'").await, 60);
+    assert_eq!(
+        app.db
+            .count("SELECT count(*) FROM chat_messages m JOIN chat_conversations v ON v.id = m.conversation_id AND v.status = 'open'")
+            .await,
+        60
+    );
 }
 
 #[tokio::test]
@@ -145,7 +153,8 @@ async fn a_merge_keeps_the_later_override_which_still_expires() {
     let body = json!({"object": "whatsapp_business_account", "entry": [{"id": "900", "changes": [{"field": "smb_message_echoes", "value": value}]}]});
     deliver(&app, &body.to_string()).await;
     deliver(&app, &messages(&[both("wamid.3")])).await;
-    let overridden = "SELECT count(*) FROM chat_conversations WHERE human_override_until IS NOT NULL AND status = 'open' AND human_epoch = 1";
+    let overridden =
+        "SELECT count(*) FROM chat_conversations WHERE human_override_until IS NOT NULL AND status = 'open' AND human_epoch = 1";
     assert_eq!(app.db.count(overridden).await, 1);
     let name = app.db.text("SELECT current_database()::text").await;
     app.db.run(&format!("ALTER DATABASE {name} SET switchboard.clock_offset = '25 hours'")).await;
@@ -164,6 +173,31 @@ async fn a_merge_keeps_the_person_to_whom_a_conversation_is_assigned() {
     app.db.run(&format!("UPDATE chat_conversations v SET assigned_to = '{agent}' FROM chat_messages m WHERE m.conversation_id = v.id AND m.external_id = 'wamid.2'")).await;
     deliver(&app, &messages(&[both("wamid.3")])).await;
     assert_eq!(app.db.texts("SELECT assigned_to::text FROM chat_conversations WHERE status = 'open'").await, [agent]);
+}
+
+#[tokio::test]
+async fn a_merge_of_a_snoozed_and_an_open_conversation_is_open() {
+    let app = App::start().await;
+    deliver(&app, &messages(&[words(PHONE, "wamid.1")])).await;
+    app.db.run("UPDATE chat_conversations SET status = 'snoozed'").await;
+    deliver(&app, &messages(&[words(NEW_PHONE, "wamid.2")])).await;
+    deliver(&app, &number_changed("wamid.3", PHONE, NEW_PHONE)).await;
+    assert_eq!(app.db.texts("SELECT status FROM chat_conversations WHERE merged_into IS NULL").await, ["open"]);
+}
+
+#[tokio::test]
+async fn after_several_merges_every_older_id_leads_to_what_remains_in_one_step() {
+    let app = App::start().await;
+    deliver(&app, &messages(&[words(NEW_PHONE, "wamid.1")])).await;
+    deliver(&app, &messages(&[words(PHONE, "wamid.2")])).await;
+    deliver(&app, &messages(&[words(USER, "wamid.3")])).await;
+    deliver(&app, &messages(&[both("wamid.4")])).await;
+    deliver(&app, &number_changed("wamid.5", PHONE, NEW_PHONE)).await;
+    assert_eq!(remaining(&app).await, ["+15551239999 15551230001,15551239999,US.1 4 wamid.1,wamid.2,wamid.3,wamid.4,wamid.5"]);
+    for table in ["customers", "chat_conversations"] {
+        let resolved = format!("SELECT count(*) FROM {table} o JOIN {table} n ON n.id = o.merged_into AND n.merged_into IS NULL");
+        assert_eq!(app.db.count(&resolved).await, 2, "{table}");
+    }
 }
 
 #[tokio::test]

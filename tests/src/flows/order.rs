@@ -62,7 +62,17 @@ async fn a_webhook_whose_job_is_late_still_comes_before_what_arrived_after_it() 
 #[tokio::test]
 async fn an_impossible_time_is_replaced_by_the_time_of_arrival() {
     let app = App::start().await;
-    let times = [json!(null), json!("0"), json!("-5"), json!(""), json!("soon"), json!("4102444800"), json!("99999999999999999999"), json!({}), json!(1e300)];
+    let times = [
+        json!(null),
+        json!("0"),
+        json!("-5"),
+        json!(""),
+        json!("soon"),
+        json!("4102444800"),
+        json!("99999999999999999999"),
+        json!({}),
+        json!(1e300),
+    ];
     let elements: Vec<Value> = times
         .iter()
         .enumerate()
@@ -74,7 +84,10 @@ async fn an_impossible_time_is_replaced_by_the_time_of_arrival() {
         .collect();
     deliver(&app, &messages(&elements)).await;
     assert_eq!(app.db.count("SELECT count(*) FROM chat_messages m JOIN raw_webhook_events e ON m.sent_at = e.received_at").await, 9);
-    assert_eq!(app.db.count("SELECT count(*) FROM chat_conversations v JOIN raw_webhook_events e ON v.last_message_at = e.received_at").await, 1);
+    assert_eq!(
+        app.db.count("SELECT count(*) FROM chat_conversations v JOIN raw_webhook_events e ON v.last_message_at = e.received_at").await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -89,7 +102,8 @@ async fn a_time_may_be_a_number_too() {
 #[tokio::test]
 async fn a_conversation_shows_its_newest_message_even_if_older_ones_arrive_later() {
     let app = App::start().await;
-    let shown = async || app.db.texts("SELECT last_message_preview || ' ' || (last_message_at AT TIME ZONE 'utc') FROM chat_conversations").await;
+    let shown =
+        async || app.db.texts("SELECT last_message_preview || ' ' || (last_message_at AT TIME ZONE 'utc') FROM chat_conversations").await;
     deliver(&app, &messages(&[words("wamid.b", 20), words("wamid.a", 10)])).await;
     assert_eq!(shown().await, ["wamid.b 2025-10-09 08:53:40"]);
     deliver(&app, &messages(&[words("wamid.c", 5)])).await;

@@ -59,7 +59,11 @@ async fn a_person_known_by_user_id_only_has_no_phone_number() {
 #[tokio::test]
 async fn a_phone_on_two_channels_of_a_tenant_is_one_customer_with_two_conversations() {
     let app = App::start().await;
-    app.db.run(&format!("INSERT INTO channel_instances (tenant_id, type, external_id, name) VALUES (1, 'WHATSAPP', '{SECOND_CHANNEL}', 'second')")).await;
+    app.db
+        .run(&format!(
+            "INSERT INTO channel_instances (tenant_id, type, external_id, name) VALUES (1, 'WHATSAPP', '{SECOND_CHANNEL}', 'second')"
+        ))
+        .await;
     deliver(&app, &messages(&[words(MARA, "wamid.1")])).await;
     deliver(&app, &change(SECOND_CHANNEL, &json!({"messages": [words(MARA, "wamid.2")]}))).await;
     assert_eq!(conversations(&app).await, ["1 open +15551230001 wamid.1", "1 open +15551230001 wamid.2"]);
@@ -124,7 +128,8 @@ async fn many_new_people_at_once_have_a_customer_and_a_conversation_each() {
     for n in 0..60 {
         // Each body names three of twenty people, in different orders.
         let people = [n % 20, (n * 7 + 3) % 20, (n * 13 + 11) % 20];
-        let elements: Vec<Value> = people.iter().enumerate().map(|(k, person)| words(&format!("1555000{person:04}"), &format!("wamid.{n}.{k}"))).collect();
+        let elements: Vec<Value> =
+            people.iter().enumerate().map(|(k, person)| words(&format!("1555000{person:04}"), &format!("wamid.{n}.{k}"))).collect();
         let body = messages(&elements);
         let request = app.http.post(app.url("/api/webhook")).header("x-hub-signature-256", crate::harness::sign(&body)).body(body);
         sending.spawn(async move { request.send().await.unwrap().status().as_u16() });

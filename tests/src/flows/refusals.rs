@@ -98,7 +98,9 @@ async fn nesting_without_end_costs_no_neighbour_its_message() {
         deliver(&app, &between_good_ones(&lists)).await;
         deliver(&app, &between_good_ones(&objects)).await;
         let id = format!("wamid.{depth}");
-        let text = format!(r#"{{"id":"{id}","from":"{MARA}","type":"text","text":{{"body":"hi"}},"context":{{"x":{lists}}},"referral":{objects}}}"#);
+        let text = format!(
+            r#"{{"id":"{id}","from":"{MARA}","type":"text","text":{{"body":"hi"}},"context":{{"x":{lists}}},"referral":{objects}}}"#
+        );
         deliver(&app, &between_good_ones(&text)).await;
     }
     assert_eq!(written(&app).await, ["wamid.100000 text", "wamid.200 text", "wamid.before text", "wamid.behind text"]);
@@ -134,7 +136,15 @@ async fn endless_ids_are_not_taken_over_and_cost_no_neighbour_its_message() {
     }
     assert_eq!(
         written(&app).await,
-        ["wamid.before text", "wamid.behind text", "wamid.long text", "wamid.react unsupported", "wamid.reply text", "wamid.type unsupported", "wamid.user text"]
+        [
+            "wamid.before text",
+            "wamid.behind text",
+            "wamid.long text",
+            "wamid.react unsupported",
+            "wamid.reply text",
+            "wamid.type unsupported",
+            "wamid.user text"
+        ]
     );
     assert_eq!(app.db.count("SELECT count(*) FROM raw_webhook_events").await, 7);
 }
@@ -155,16 +165,23 @@ async fn an_endless_name_and_text_are_kept_whole() {
     let app = App::start().await;
     let long = "é".repeat(400_000);
     let contact = json!({"wa_id": MARA, "profile": {"name": long}});
-    deliver(&app, &change(PHONE_NUMBER_ID, &json!({"contacts": [contact], "messages": [message(MARA, "wamid.1", 0, "text", json!({"body": long}))]}))).await;
+    deliver(
+        &app,
+        &change(PHONE_NUMBER_ID, &json!({"contacts": [contact], "messages": [message(MARA, "wamid.1", 0, "text", json!({"body": long}))]})),
+    )
+    .await;
     assert_eq!(app.db.texts("SELECT length(name) || ' ' || length(content) || ' ' || length(last_message_preview) FROM customers, chat_messages, chat_conversations").await, ["400000 400000 120"]);
 }
 
 #[tokio::test]
 async fn of_a_key_given_twice_the_last_one_counts() {
     let app = App::start().await;
-    let element = format!(r#"{{"id":"wamid.A","id":"wamid.B","from":"{MARA}","type":"image","type":"text","text":{{"body":"a","body":"b"}}}}"#);
+    let element =
+        format!(r#"{{"id":"wamid.A","id":"wamid.B","from":"{MARA}","type":"image","type":"text","text":{{"body":"a","body":"b"}}}}"#);
     let id = format!("\"phone_number_id\":\"{PHONE_NUMBER_ID}\"");
-    let body = messages(&[json!("ELEMENT")]).replace("\"ELEMENT\"", &element).replace(&id, &format!("\"phone_number_id\":\"{OTHER_PHONE_NUMBER_ID}\",{id}"));
+    let body = messages(&[json!("ELEMENT")])
+        .replace("\"ELEMENT\"", &element)
+        .replace(&id, &format!("\"phone_number_id\":\"{OTHER_PHONE_NUMBER_ID}\",{id}"));
     deliver(&app, &body).await;
     assert_eq!(app.db.texts("SELECT tenant_id || ' ' || external_id || ' ' || content FROM chat_messages").await, ["1 wamid.B b"]);
 }
@@ -179,10 +196,22 @@ async fn ask(app: &App, method: &str, path: &str) -> (u16, Option<String>, Strin
 #[tokio::test]
 async fn a_path_that_nobody_owns_is_answered_in_the_body_of_the_platform_contract() {
     let app = api_only().await;
-    for (method, path) in [("GET", "/"), ("GET", "/nowhere"), ("POST", "/api"), ("GET", "/api/webhooks"), ("DELETE", "/health/x"), ("GET", "/%2e%2e/etc/passwd"), ("GET", "/%ff%00")] {
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/nowhere"),
+        ("POST", "/api"),
+        ("GET", "/api/webhooks"),
+        ("DELETE", "/health/x"),
+        ("GET", "/%2e%2e/etc/passwd"),
+        ("GET", "/%ff%00"),
+    ] {
         let (status, _, body) = ask(&app, method, path).await;
         let body: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{method} {path}: {body}"));
-        assert_eq!((status, &body["status_code"], body["detail"].is_string(), body.as_object().unwrap().len()), (404, &json!(404), true, 2), "{method} {path}");
+        assert_eq!(
+            (status, &body["status_code"], body["detail"].is_string(), body.as_object().unwrap().len()),
+            (404, &json!(404), true, 2),
+            "{method} {path}"
+        );
     }
 }
 
@@ -208,7 +237,9 @@ async fn a_wrong_method_is_answered_405_in_the_dialect_of_the_path() {
 #[tokio::test]
 async fn a_wrong_method_is_told_which_ones_are_right() {
     let app = api_only().await;
-    for (path, expected) in [("/api/webhook", vec!["GET", "HEAD", "POST"]), ("/health", vec!["GET", "HEAD"]), ("/metrics", vec!["GET", "HEAD"])] {
+    for (path, expected) in
+        [("/api/webhook", vec!["GET", "HEAD", "POST"]), ("/health", vec!["GET", "HEAD"]), ("/metrics", vec!["GET", "HEAD"])]
+    {
         let (status, allow, _) = ask(&app, "DELETE", path).await;
         let allow = allow.unwrap_or_default();
         let mut methods: Vec<&str> = allow.split(',').map(str::trim).collect();
@@ -231,7 +262,11 @@ async fn a_head_request_has_the_status_of_get_and_no_body() {
 #[tokio::test]
 async fn bytes_that_are_no_http_end_their_connection_only() {
     let app = api_only().await;
-    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"GET\r\n\r\n", b"POST /api/webhook HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n"] {
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"GET\r\n\r\n",
+        b"POST /api/webhook HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+    ] {
         let mut stream = TcpStream::connect(("127.0.0.1", app.port)).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         stream.shutdown().await.unwrap();

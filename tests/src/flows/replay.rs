@@ -215,7 +215,13 @@ async fn a_paused_queue_takes_webhooks_and_starts_nothing_until_it_is_resumed() 
 async fn an_act_on_a_queue_or_job_that_does_not_exist_fails_and_leaves_no_trace() {
     let app = App::without_processes(Database::create().await, &[]).await;
     let nobody = uuid::Uuid::now_v7().to_string();
-    for arguments in [["jobs", "pause", "webhoks"], ["jobs", "retry", &nobody], ["jobs", "discard", &nobody], ["jobs", "cancel", &nobody], ["jobs", "show", &nobody]] {
+    for arguments in [
+        ["jobs", "pause", "webhoks"],
+        ["jobs", "retry", &nobody],
+        ["jobs", "discard", &nobody],
+        ["jobs", "cancel", &nobody],
+        ["jobs", "show", &nobody],
+    ] {
         assert!(!try_switchboard(&app, &arguments).0, "{arguments:?}");
     }
     assert!(!try_switchboard(&app, &["jobs", "retry"]).0);
@@ -236,12 +242,17 @@ async fn an_act_on_many_needs_a_yes() {
 #[tokio::test]
 async fn seeding_twice_changes_nothing_and_takes_no_number_away() {
     let app = App::without_processes(Database::create().await, &[]).await;
-    let rows = async || app.db.texts("SELECT to_jsonb(c)::text FROM channel_instances c UNION ALL SELECT to_jsonb(t)::text FROM tenants t ORDER BY 1").await;
+    let rows = async || {
+        app.db.texts("SELECT to_jsonb(c)::text FROM channel_instances c UNION ALL SELECT to_jsonb(t)::text FROM tenants t ORDER BY 1").await
+    };
     let numbers = format!("{UNKNOWN},{OTHER_PHONE_NUMBER_ID}");
     switchboard(&app, &["seed", "--whatsapp-numbers", &numbers]);
     let first = rows().await;
     let output: Value = serde_json::from_str(&switchboard(&app, &["seed", "--json", "--whatsapp-numbers", &numbers])).unwrap();
     assert_eq!(rows().await, first);
     assert_eq!(output["whatsapp_numbers"].as_array().unwrap().len(), 2);
-    assert_eq!(app.db.text(&format!("SELECT tenant_id::text FROM channel_instances WHERE external_id = '{OTHER_PHONE_NUMBER_ID}'")).await, "2");
+    assert_eq!(
+        app.db.text(&format!("SELECT tenant_id::text FROM channel_instances WHERE external_id = '{OTHER_PHONE_NUMBER_ID}'")).await,
+        "2"
+    );
 }

@@ -62,9 +62,21 @@ async fn answers_to_buttons_lists_flows_and_templates_read_as_their_words_and_na
     let mut elements = [
         message(MARA, "wamid.1", 1, "interactive", json!({"type": "button_reply", "button_reply": {"id": "yes", "title": "Yes, please"}})),
         message(MARA, "wamid.2", 2, "interactive", json!({"type": "list_reply", "list_reply": {"id": "slot-2", "title": "Tuesday"}})),
-        message(MARA, "wamid.3", 3, "interactive", json!({"type": "nfm_reply", "nfm_reply": {"name": "flow", "body": "Sent", "response_json": "{}"}})),
+        message(
+            MARA,
+            "wamid.3",
+            3,
+            "interactive",
+            json!({"type": "nfm_reply", "nfm_reply": {"name": "flow", "body": "Sent", "response_json": "{}"}}),
+        ),
         message(MARA, "wamid.4", 4, "button", json!({"payload": "stop-1", "text": "Stop"})),
-        message(MARA, "wamid.5", 5, "order", json!({"text": "Gift wrapped", "product_items": [{"product_retailer_id": "kettle", "quantity": 2}]})),
+        message(
+            MARA,
+            "wamid.5",
+            5,
+            "order",
+            json!({"text": "Gift wrapped", "product_items": [{"product_retailer_id": "kettle", "quantity": 2}]}),
+        ),
     ];
     for element in &mut elements {
         element["context"] = json!({"from": "15550001111", "id": "wamid.asked"});
@@ -119,7 +131,11 @@ async fn an_echo_as_first_contact_opens_a_conversation_that_nobody_has_to_read()
     let value = json!({"metadata": ours(), "contacts": [{"wa_id": MARA, "profile": {"name": "Mara"}}], "message_echoes": echoes});
     deliver(&app, &other_field("smb_message_echoes", &value)).await;
     assert_eq!(
-        app.db.texts("SELECT concat_ws('|', direction, status, human_override, message_type, content) FROM chat_messages ORDER BY external_id").await,
+        app.db
+            .texts(
+                "SELECT concat_ws('|', direction, status, human_override, message_type, content) FROM chat_messages ORDER BY external_id"
+            )
+            .await,
         ["outbound|sent|t|text|Your parcel is here", "outbound|sent|t|image"]
     );
     assert_eq!(
@@ -132,7 +148,8 @@ async fn an_echo_as_first_contact_opens_a_conversation_that_nobody_has_to_read()
 async fn a_notice_of_the_system_is_shown_but_is_nothing_to_read() {
     let app = App::start().await;
     let notice = json!({"type": "customer_identity_changed", "body": "Mara's security code changed"});
-    deliver(&app, &messages(&[message(MARA, "wamid.1", 1, "text", json!({"body": "hi"})), message(MARA, "wamid.2", 2, "system", notice)])).await;
+    deliver(&app, &messages(&[message(MARA, "wamid.1", 1, "text", json!({"body": "hi"})), message(MARA, "wamid.2", 2, "system", notice)]))
+        .await;
     assert_eq!(
         app.db.texts("SELECT concat_ws('|', direction, message_type, status, content) FROM chat_messages ORDER BY external_id").await,
         ["inbound|text|received|hi", "system|system|received|Mara's security code changed"]
@@ -205,7 +222,10 @@ async fn updates_of_templates_accounts_and_the_like_are_kept_as_received_and_wri
         other_field("phone_number_quality_update", &json!({"event": "UPGRADE", "current_limit": "TIER_10K"})),
         other_field("user_preferences", &json!({"metadata": ours(), "user_preferences": [{"wa_id": MARA, "value": "stop"}]})),
         other_field("calls", &json!({"metadata": ours(), "calls": [{"id": "wacid.1", "event": "connect", "from": MARA}]})),
-        other_field("a_field_of_tomorrow", &json!({"metadata": ours(), "messages": [message(MARA, "wamid.1", 1, "text", json!({"body": "hi"}))]})),
+        other_field(
+            "a_field_of_tomorrow",
+            &json!({"metadata": ours(), "messages": [message(MARA, "wamid.1", 1, "text", json!({"body": "hi"}))]}),
+        ),
         json!({"object": "page", "entry": [{"id": "1", "messaging": [{"message": {"mid": "m.1", "text": "hi"}}]}]}).to_string(),
         json!({}).to_string(),
     ];

@@ -20,31 +20,26 @@ pub(super) fn pack(queue: Queue, jobs: Vec<ReadyJob>, limit: usize) -> (Vec<Hint
         let (now, later) = jobs.split_at(jobs.len().min(limit));
         return (now.iter().map(|job| Hint { jobs: vec![job.id] }).collect(), later.to_vec());
     };
-    let mut piles: Vec<(Vec<ReadyJob>, i32)> = vec![(Vec::new(), 0); PILES];
+    let mut piles: Vec<(Vec<ReadyJob>, i32)> = vec![(Vec::new(), 0); PILES.min(limit)];
     let (mut hints, mut left): (Vec<Hint>, Vec<ReadyJob>) = (Vec::new(), Vec::new());
     for job in jobs {
-        if hints.len() >= limit {
-            left.push(job);
-            continue;
-        }
-        let pile = usize::try_from(job.lane.tenant_id.0).unwrap_or(0) % PILES;
-        if let Some((pile, weight)) = piles.get_mut(pile) {
-            pile.push(job);
-            *weight = weight.saturating_add(job.weight);
-            if *weight >= full || pile.len() >= JOBS_PER_HINT {
-                hints.push(hint(pile));
-                pile.clear();
-                *weight = 0;
+        let begun = piles.iter().filter(|(pile, _)| !pile.is_empty()).count();
+        let place = usize::try_from(job.lane.tenant_id.0).unwrap_or(0) % piles.len().max(1);
+        match piles.get_mut(place) {
+            // Every pile that is begun goes out, full or not: a tenant with little to do must not wait for one with much.
+            Some((pile, weight)) if !pile.is_empty() || hints.len() + begun < limit => {
+                pile.push(job);
+                *weight = weight.saturating_add(job.weight);
+                if *weight >= full || pile.len() >= JOBS_PER_HINT {
+                    hints.push(hint(pile));
+                    pile.clear();
+                    *weight = 0;
+                }
             }
+            _ => left.push(job),
         }
     }
-    for (pile, _) in piles.into_iter().filter(|(pile, _)| !pile.is_empty()) {
-        if hints.len() < limit {
-            hints.push(hint(&pile));
-        } else {
-            left.extend(pile);
-        }
-    }
+    hints.extend(piles.iter().filter(|(pile, _)| !pile.is_empty()).map(|(pile, _)| hint(pile)));
     (hints, left)
 }
 
@@ -88,7 +83,18 @@ mod tests {
         let (hints, left) = pack(WEBHOOKS, vec![job(1, 1), job(2, 1), job(3, 1)], 5);
         assert_eq!(hints.iter().map(|hint| hint.jobs.len()).collect::<Vec<_>>(), [1, 2]);
         assert!(left.is_empty());
-        let (hints, left) = pack(WEBHOOKS, vec![job(1, 1), job(2, 500), job(3, 1)], 1);
-        assert_eq!((hints.len(), left.len()), (1, 2));
+    }
+
+    #[test]
+    fn a_tenant_with_one_job_goes_out_beside_one_with_thousands() {
+        let mut jobs: Vec<_> = (0..2_000).map(|_| job(1, 5)).collect();
+        let small = job(2, 1);
+        jobs.insert(1, small);
+        for limit in 1..4 {
+            let (hints, left) = pack(WEBHOOKS, jobs.clone(), limit);
+            assert_eq!(hints.len(), limit);
+            assert!(hints.iter().any(|hint| hint.jobs.contains(&small.id)), "{limit}");
+            assert_eq!(hints.iter().map(|hint| hint.jobs.len()).sum::<usize>() + left.len(), jobs.len());
+        }
     }
 }

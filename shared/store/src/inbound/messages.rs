@@ -5,7 +5,7 @@ use crate::StoreError;
 use chrono::TimeDelta;
 use domain::{ConversationId, DeliveryStatus, Direction, EventBody, MessageId, NewMessage, TenantId};
 use sqlx::PgConnection;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The messages of a batch, each external id once (the first one), in the order of their keys.
 pub(super) struct NewMessages<'a> {
@@ -85,9 +85,11 @@ pub(super) async fn insert(
                 FROM inserted GROUP BY tenant_id, conversation_id ORDER BY tenant_id, conversation_id) a
           WHERE c.tenant_id = a.tenant_id AND c.id = a.conversation_id AND c.status <> 'closed'
           RETURNING c.tenant_id, c.id, CASE WHEN a.person_at + make_interval(secs => $16) > ledger_now() THEN c.human_override_until END AS override_until)
-        SELECT i.tenant_id AS "tenant_id!", i.id AS "id!", i.conversation_id AS "conversation_id!", i.direction = 'inbound' AS "inbound!",
-               v.id IS NOT NULL AS "live!", v.override_until
-        FROM inserted i LEFT JOIN moved v ON v.tenant_id = i.tenant_id AND v.id = i.conversation_id
+        -- Messages (with an id), then the conversations that moved: joined below, since a join here would be a loop in a loop.
+        SELECT tenant_id AS "tenant_id!", id, conversation_id AS "conversation_id!", direction = 'inbound' AS "inbound!",
+               NULL::timestamptz AS override_until
+        FROM inserted
+        UNION ALL SELECT tenant_id, NULL, id, false, override_until FROM moved
         "#,
         &rows.iter().map(|r| r.0.channel.tenant_id.0).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.2.0).collect::<Vec<_>>(),
@@ -108,25 +110,20 @@ pub(super) async fn insert(
     )
     .fetch_all(conn)
     .await?;
-    let mut overridden = BTreeMap::new();
+    let mut moved = HashMap::new();
     for row in inserted {
-        if !row.live {
-            return Err(StoreError::Stale("a conversation"));
+        let (tenant_id, conversation_id) = (TenantId(row.tenant_id), ConversationId(row.conversation_id));
+        match row.id {
+            Some(id) => written.messages.push(WrittenMessage { tenant_id, id: MessageId(id), conversation_id, inbound: row.inbound }),
+            None => {
+                moved.insert((tenant_id, conversation_id), row.override_until);
+            }
         }
-        if let Some(until) = row.override_until {
-            overridden.insert((row.tenant_id, row.conversation_id), until);
-        }
-        written.messages.push(WrittenMessage {
-            tenant_id: TenantId(row.tenant_id),
-            id: MessageId(row.id),
-            conversation_id: ConversationId(row.conversation_id),
-            inbound: row.inbound,
-        });
     }
-    written.overrides.extend(overridden.into_iter().map(|((tenant, conversation), until)| OverrideSet {
-        tenant_id: TenantId(tenant),
-        conversation_id: ConversationId(conversation),
-        until,
-    }));
+    if written.messages.iter().any(|message| !moved.contains_key(&(message.tenant_id, message.conversation_id))) {
+        return Err(StoreError::Stale("a conversation"));
+    }
+    let overrides = moved.into_iter().filter_map(|((tenant_id, conversation_id), until)| Some(OverrideSet { tenant_id, conversation_id, until: until? }));
+    written.overrides.extend(overrides);
     Ok(())
 }
