@@ -61,7 +61,7 @@ async fn main() -> anyhow::Result<()> {
         people: PeopleCache::default(),
         human_override_ttl: chrono::TimeDelta::from_std(config.human_override_ttl)?,
     });
-    let control = store::connect(url, "switchboard-worker-control", 6)?;
+    let control = store::connect_relaxed(url, "switchboard-worker-control", 6)?;
     let row = WorkerRow {
         id: WorkerId::generate(),
         name: format!("{}:{}", hostname(), std::process::id()),

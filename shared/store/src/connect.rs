@@ -10,6 +10,17 @@ use std::{str::FromStr, time::Duration};
 /// connection (making it costs more than running it), and only from nested loops over index scans, so that one made while
 /// a table was empty is still right when it is large.
 pub fn connect(url: &str, application_name: &str, max_connections: u32) -> Result<sqlx::PgPool, StoreError> {
+    open(url, application_name, max_connections, "on")
+}
+
+/// The same, for statements that may be undone by a crash of Postgres without harm, and so need not wait for the disk:
+/// claims, heartbeats, feeding, rescue. (A claim that is undone leaves its run fenced. Commits keep their order, so nothing
+/// that is durable can rest on something that is not.)
+pub fn connect_relaxed(url: &str, application_name: &str, max_connections: u32) -> Result<sqlx::PgPool, StoreError> {
+    open(url, application_name, max_connections, "off")
+}
+
+fn open(url: &str, application_name: &str, max_connections: u32, synchronous_commit: &'static str) -> Result<sqlx::PgPool, StoreError> {
     let options = PgConnectOptions::from_str(url)?.application_name(application_name).options([
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_hashjoin", "off"),
@@ -17,6 +28,7 @@ pub fn connect(url: &str, application_name: &str, max_connections: u32) -> Resul
         ("enable_seqscan", "off"),
         ("enable_bitmapscan", "off"),
         ("jit", "off"),
+        ("synchronous_commit", synchronous_commit),
         ("statement_timeout", "60000"),
         // A process that stalls in a transaction must not hold its locks for long; ours never wait for anything else in one.
         ("idle_in_transaction_session_timeout", "10000"),

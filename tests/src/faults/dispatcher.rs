@@ -6,7 +6,7 @@ use super::{Chance, rounds, seconds, under_load};
 async fn emptying_redis_loses_and_doubles_nothing() {
     let mut chance = Chance::new();
     let (mut app, load) = under_load(&mut chance).await;
-    for _ in 0..rounds(5) {
+    for _ in 0..rounds(8) {
         chance.moment(0..800).await;
         app.redis.command::<String>(&["FLUSHALL"]).await.unwrap();
     }
@@ -20,7 +20,7 @@ async fn emptying_redis_loses_and_doubles_nothing() {
 async fn redis_that_comes_back_empty_loses_and_doubles_nothing() {
     let mut chance = Chance::new();
     let (mut app, load) = under_load(&mut chance).await;
-    for _ in 0..rounds(3) {
+    for _ in 0..rounds(5) {
         chance.moment(0..800).await;
         app.redis.restart().await;
     }
@@ -36,7 +36,7 @@ async fn while_redis_is_stopped_webhooks_are_taken_and_afterwards_processed() {
     let (mut app, load) = under_load(&mut chance).await;
     app.redis.stop();
     load.until_answered(300).await;
-    tokio::time::sleep(seconds(2, 20)).await;
+    tokio::time::sleep(seconds(4, 20)).await;
     app.redis.restart().await;
     load.until_answered(200).await;
     assert_eq!(load.unanswered() + load.refused(), 0);
@@ -62,7 +62,7 @@ async fn while_redis_is_paused_webhooks_are_taken_and_afterwards_processed() {
 async fn cutting_all_connections_to_redis_loses_and_doubles_nothing() {
     let mut chance = Chance::new();
     let (mut app, load) = under_load(&mut chance).await;
-    for _ in 0..rounds(5) {
+    for _ in 0..rounds(8) {
         chance.moment(0..800).await;
         for kind in ["normal", "pubsub"] {
             app.redis.command::<i64>(&["CLIENT", "KILL", "TYPE", kind]).await;

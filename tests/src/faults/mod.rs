@@ -26,7 +26,7 @@ fn full() -> bool {
 }
 
 fn rounds(short: usize) -> usize {
-    if full() { short.max(10) } else { short }
+    if full() { short * 2 + 4 } else { short }
 }
 
 /// The length of an outage.

@@ -20,7 +20,7 @@ async fn killing_workers_at_random_moments_loses_and_doubles_nothing() {
 async fn killing_the_leader_lets_another_worker_lead() {
     let mut chance = Chance::new();
     let (mut app, load) = under_load(&mut chance).await;
-    for _ in 0..rounds(3) {
+    for _ in 0..rounds(4) {
         until("somebody leads", async || app.leader().is_some()).await;
         chance.moment(0..1_000).await;
         let leader = app.leader().unwrap();
@@ -35,7 +35,7 @@ async fn killing_the_leader_lets_another_worker_lead() {
 async fn killing_the_api_loses_nothing_that_it_answered() {
     let mut chance = Chance::new();
     let (mut app, load) = under_load(&mut chance).await;
-    for _ in 0..rounds(4) {
+    for _ in 0..rounds(8) {
         chance.moment(0..800).await;
         app.kill_api();
         load.until_answered(100).await;
@@ -48,7 +48,7 @@ async fn a_worker_that_is_restarted_again_and_again_loses_and_doubles_nothing() 
     let mut chance = Chance::new();
     let (mut app, load) = under_load(&mut chance).await;
     app.workers.pop();
-    for _ in 0..rounds(12) {
+    for _ in 0..rounds(15) {
         chance.moment(0..500).await;
         app.kill_worker(0);
     }
@@ -60,7 +60,7 @@ async fn a_worker_that_is_restarted_again_and_again_loses_and_doubles_nothing() 
 async fn everything_stops_within_ten_seconds_under_load_and_goes_on_where_it_was() {
     let mut chance = Chance::new();
     let (mut app, load) = under_load(&mut chance).await;
-    for _ in 0..rounds(2) {
+    for _ in 0..rounds(6) {
         load.until_answered(200).await;
         app.terminate_all();
         assert_eq!(app.db.count("SELECT count(*) FROM jobs WHERE state = 'running'").await, 0, "everything was given back");

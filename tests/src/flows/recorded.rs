@@ -35,7 +35,7 @@ async fn every_recorded_payload_is_processed_and_a_second_sending_changes_nothin
         println!("skipped: {FOLDER} is not there");
         return;
     }
-    let app = App::start().await;
+    let mut app = App::start().await;
     let numbers: BTreeSet<String> = bodies.iter().flat_map(|body| channels::whatsapp_cloud::route(body.as_bytes()).unwrap()).collect();
     for number in &numbers {
         app.db
@@ -50,6 +50,9 @@ async fn every_recorded_payload_is_processed_and_a_second_sending_changes_nothin
     let messages = app.db.count("SELECT count(*) FROM chat_messages WHERE conversation_id IS NOT NULL").await;
     assert_eq!(messages, i64::try_from(count_messages(&bodies)).unwrap());
     let first = state(&app).await;
+    // The next worker remembers nobody.
+    app.workers[0].terminate();
+    app.start_worker(&[]).await;
     for body in &bodies {
         deliver(&app, body).await;
     }

@@ -19,7 +19,7 @@ const BUSY: Duration = Duration::from_millis(3);
 /// The pause after a failure.
 const TROUBLE: Duration = Duration::from_millis(200);
 /// How often due jobs are moved to their lanes.
-const PROMOTE: Duration = Duration::from_millis(25);
+const PROMOTE: Duration = Duration::from_millis(100);
 /// How many at once.
 const PROMOTE_LIMIT: i64 = 1_000;
 /// How often the pauses and the number of slots are read.

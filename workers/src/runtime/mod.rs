@@ -34,7 +34,7 @@ pub(crate) use run::work;
 /// One worker process.
 #[derive(Debug)]
 pub(crate) struct Runtime {
-    /// For claims, outcomes and heartbeats: jobs that use up their own connections must not hold these up.
+    /// For claims and heartbeats: jobs that use up their own connections must not hold these up. Not durable at once.
     control: PgPool,
     services: Arc<Services>,
     handlers: HashMap<&'static str, Handler>,
@@ -63,7 +63,7 @@ impl Runtime {
         let held = Arc::new(Held::default());
         let runtime = Arc::new(Self {
             claims: Claims::start(control.clone(), worker.clone(), held.clone()),
-            outcomes: Outcomes::start(control.clone(), held.clone()),
+            outcomes: Outcomes::start(services.pool.clone(), held.clone()),
             control,
             services,
             handlers: handlers.into_iter().map(|handler| (handler.kind, handler)).collect(),
