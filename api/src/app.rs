@@ -68,28 +68,18 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
         waker: redis.clone().map_or_else(Waker::none, Waker::redis),
         measures: measures.clone(),
     };
-    let limits = Limits {
-        events: config.inbox_max_events,
-        bytes: config.inbox_max_bytes,
-    };
+    let limits = Limits { events: config.inbox_max_events, bytes: config.inbox_max_bytes };
     let listener = listen(SocketAddr::new(config.host, config.port))?;
-    let (address, acceptor) = acceptor(listener).map_err(|source| StartError::Listen {
-        address: SocketAddr::new(config.host, config.port),
-        source,
-    })?;
+    let (address, acceptor) =
+        acceptor(listener).map_err(|source| StartError::Listen { address: SocketAddr::new(config.host, config.port), source })?;
     if let Some(port) = config.metrics_port {
-        platform::metrics::serve(metrics.clone(), Some(port))
-            .await
-            .map_err(|source| StartError::Metrics { port, source })?;
+        platform::metrics::serve(metrics.clone(), Some(port)).await.map_err(|source| StartError::Metrics { port, source })?;
     }
 
     let (inbox, writer) = Inbox::start(limits, commit, measures.clone());
     let webhook = MetaWebhook {
         verify_tokens: config.meta_verify_tokens.clone(),
-        key: config
-            .meta_app_secret
-            .as_ref()
-            .map(|secret| SignatureKey::new(secret.expose().as_bytes())),
+        key: config.meta_app_secret.as_ref().map(|secret| SignatureKey::new(secret.expose().as_bytes())),
         inbox: inbox.clone(),
         measures,
         clock: clock.clone(),
@@ -101,14 +91,7 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
     let handle = server.handle();
     let server = tokio::spawn(server.try_serve(middleware::around(Service::new(routes), config.development)));
     let partitions = tokio::spawn(partitions::keep_making(pool));
-    Ok(Running {
-        address,
-        handle,
-        server,
-        inbox,
-        writer,
-        partitions,
-    })
+    Ok(Running { address, handle, server, inbox, writer, partitions })
 }
 
 impl Running {
@@ -135,12 +118,7 @@ impl Running {
 fn routes(webhook: MetaWebhook, health: Health, metrics: Option<MetricsHandle>) -> Router {
     let (webhook, health) = (Arc::new(webhook), Arc::new(health));
     let mut router = Router::new()
-        .push(
-            Router::with_path("api/webhook")
-                .post(Receive(webhook.clone()))
-                .get(Handshake(webhook.clone()))
-                .head(Handshake(webhook)),
-        )
+        .push(Router::with_path("api/webhook").post(Receive(webhook.clone())).get(Handshake(webhook.clone())).head(Handshake(webhook)))
         .push(Router::with_path("health").get(Shared(health.clone())).head(Shared(health)));
     if let Some(metrics) = metrics {
         router = router.push(Router::with_path("metrics").get(Metrics(metrics.clone())).head(Metrics(metrics)));
@@ -165,8 +143,7 @@ struct Metrics(MetricsHandle);
 impl Handler for Metrics {
     async fn handle(&self, _req: &mut Request, _depot: &mut Depot, res: &mut Response, _ctrl: &mut FlowCtrl) {
         res.status_code(StatusCode::OK);
-        res.headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static(platform::metrics::CONTENT_TYPE));
+        res.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(platform::metrics::CONTENT_TYPE));
         res.body = ResBody::Once(self.0.render().into());
     }
 }
@@ -180,11 +157,7 @@ fn redis_client(config: &Config) -> Result<Option<redis::Client>, redis::RedisEr
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     let bound = || {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
         // Accepted connections inherit it: an answer is one small packet and must not wait for an acknowledgement.
         socket.set_nodelay(true)?;

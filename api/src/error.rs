@@ -29,14 +29,7 @@ pub struct ApiError {
 
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            detail: None,
-            retry_after: None,
-            close: false,
-        }
+        Self { status, code, message: message.into(), detail: None, retry_after: None, close: false }
     }
 
     #[must_use]
@@ -65,10 +58,7 @@ impl ApiError {
             StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "The request body is too large"),
             StatusCode::REQUEST_TIMEOUT => ("request_timeout", "The request took too long to arrive"),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported_media_type", "This path does not take this content type"),
-            status if status.is_client_error() => (
-                "bad_request",
-                status.canonical_reason().unwrap_or("The request cannot be understood"),
-            ),
+            status if status.is_client_error() => ("bad_request", status.canonical_reason().unwrap_or("The request cannot be understood")),
             _ => ("internal", "Something went wrong on our side"),
         };
         Self::new(status, code, message)

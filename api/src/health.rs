@@ -44,13 +44,7 @@ pub(crate) struct Health {
 impl Health {
     /// `redis`: `None` if this process does without.
     pub(crate) fn new(pool: PgPool, redis: Option<redis::Client>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            pool,
-            redis,
-            clock,
-            started: Instant::now(),
-            last: Mutex::new(None),
-        }
+        Self { pool, redis, clock, started: Instant::now(), last: Mutex::new(None) }
     }
 
     /// Those who ask during a look wait for it and share it.
@@ -102,13 +96,7 @@ impl Handler for Health {
         let (code, status) = verdict(db, redis);
         let timestamp = self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
         res.status_code(code);
-        res.render(Json(Report {
-            status,
-            db,
-            redis,
-            uptime: self.started.elapsed().as_secs(),
-            timestamp,
-        }));
+        res.render(Json(Report { status, db, redis, uptime: self.started.elapsed().as_secs(), timestamp }));
     }
 }
 

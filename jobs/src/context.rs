@@ -95,7 +95,8 @@ impl JobContext {
     pub async fn commit_burying(&self, mut tx: Transaction<'static, Postgres>, burials: &[Burial]) -> Result<Done, JobError> {
         let buried = if burials.is_empty() { Vec::new() } else { ledger::bury(&mut tx, self.worker, burials).await? };
         let good: Vec<JobId> = self.jobs.iter().filter(|id| !buried.contains(id)).copied().collect();
-        let done = if good.is_empty() { Vec::new() } else { ledger::complete(&mut tx, self.worker, &good, !self.successors.is_empty()).await? };
+        let done =
+            if good.is_empty() { Vec::new() } else { ledger::complete(&mut tx, self.worker, &good, !self.successors.is_empty()).await? };
         if buried.len() + done.len() < self.jobs.len() {
             return Err(JobError::Fenced);
         }

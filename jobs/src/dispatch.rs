@@ -1,6 +1,9 @@
 //! Handing hints from the feeder to workers. A hint names jobs; it carries nothing, and losing it costs milliseconds.
 
-use apalis_core::{backend::TaskSink, task::{builder::TaskBuilder, task_id::TaskId}};
+use apalis_core::{
+    backend::TaskSink,
+    task::{builder::TaskBuilder, task_id::TaskId},
+};
 use apalis_redis::{Config, ConnectionManager, RedisStorage};
 use domain::JobId;
 use futures::stream;

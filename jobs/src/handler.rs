@@ -69,5 +69,6 @@ impl Handler {
 }
 
 fn decode<T: DeserializeOwned>(job: &ClaimedJob) -> Result<T, JobError> {
-    T::deserialize(&job.args).map_err(|error| JobError::fail("undecodable", format!("the arguments are not those of {}: {error}", job.kind)))
+    T::deserialize(&job.args)
+        .map_err(|error| JobError::fail("undecodable", format!("the arguments are not those of {}: {error}", job.kind)))
 }

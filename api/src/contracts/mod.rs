@@ -21,18 +21,13 @@ pub static CONTRACTS: &[Contract] = &[platform::CONTRACT, cloud::CONTRACT];
 
 /// The contract that owns `path`: the one with the longest matching prefix.
 pub fn owner(path: &str) -> &'static Contract {
-    let matching = CONTRACTS
-        .iter()
-        .flat_map(|contract| contract.paths.iter().map(move |prefix| (contract, *prefix)));
-    let longest = matching
-        .filter(|(_, prefix)| is_below(path, prefix))
-        .max_by_key(|(_, prefix)| prefix.len());
+    let matching = CONTRACTS.iter().flat_map(|contract| contract.paths.iter().map(move |prefix| (contract, *prefix)));
+    let longest = matching.filter(|(_, prefix)| is_below(path, prefix)).max_by_key(|(_, prefix)| prefix.len());
     longest.map_or(&platform::CONTRACT, |(contract, _)| contract)
 }
 
 fn is_below(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -60,10 +55,7 @@ mod tests {
         let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "inbox_full", "Try again").with_detail(&"20000 events");
         let body = |path: &str, development| (owner(path).error_body)(&error, development);
         assert_eq!(body("/api/webhook", false), json!({"success": false, "message": "Try again"}));
-        assert_eq!(
-            body("/api/webhook", true),
-            json!({"success": false, "message": "Try again", "error": "20000 events"})
-        );
+        assert_eq!(body("/api/webhook", true), json!({"success": false, "message": "Try again", "error": "20000 events"}));
         assert_eq!(body("/nowhere", true), json!({"detail": "Try again", "status_code": 503}));
     }
 }

@@ -19,12 +19,7 @@ pub(super) struct Batches {
 
 impl Batches {
     pub(super) fn new(receiver: mpsc::UnboundedReceiver<Held>, stopping: watch::Receiver<bool>) -> Self {
-        Self {
-            receiver,
-            stopping,
-            waiting: VecDeque::new(),
-            taken: Vec::new(),
-        }
+        Self { receiver, stopping, waiting: VecDeque::new(), taken: Vec::new() }
     }
 
     /// What waits, in the order of arrival; waits itself only while nothing does. `None`: stopped, and everything is taken.
@@ -100,16 +95,8 @@ mod tests {
     fn setup() -> Setup {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (stop, stopping) = watch::channel(false);
-        let gate = Gate::new(Limits {
-            events: 10_000,
-            bytes: 1 << 40,
-        });
-        Setup {
-            gate,
-            sender,
-            stop,
-            batches: Batches::new(receiver, stopping),
-        }
+        let gate = Gate::new(Limits { events: 10_000, bytes: 1 << 40 });
+        Setup { gate, sender, stop, batches: Batches::new(receiver, stopping) }
     }
 
     impl Setup {

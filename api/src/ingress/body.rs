@@ -29,9 +29,7 @@ pub(super) async fn read(mut body: ReqBody, may_discard: bool) -> Result<Bytes, 
     let kept = if declared > MAX_BODY_BYTES {
         Err(BodyError::TooLarge)
     } else {
-        tokio::time::timeout(READ_LIMIT, collect(&mut body, declared))
-            .await
-            .unwrap_or(Err(BodyError::TooSlow))
+        tokio::time::timeout(READ_LIMIT, collect(&mut body, declared)).await.unwrap_or(Err(BodyError::TooSlow))
     };
     if matches!(kept, Err(BodyError::TooLarge)) && may_discard {
         // Whether all of it could be thrown away in time makes no difference to the answer.

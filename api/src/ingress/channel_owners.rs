@@ -32,22 +32,11 @@ mod tests {
 
     fn owned_by(ids: &[&str]) -> (Vec<i32>, Option<i32>) {
         let channels: HashMap<_, _> = [("a", 1), ("b", 1), ("c", 2)]
-            .map(|(id, tenant)| {
-                (
-                    id.to_owned(),
-                    ChannelRef {
-                        tenant_id: TenantId(tenant),
-                        id: ChannelInstanceId::generate(),
-                    },
-                )
-            })
+            .map(|(id, tenant)| (id.to_owned(), ChannelRef { tenant_id: TenantId(tenant), id: ChannelInstanceId::generate() }))
             .into();
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
         let owners = owners(&ids, &channels);
-        (
-            owners.iter().map(|tenant| tenant.0).collect(),
-            sole_owner(&owners).map(|tenant| tenant.0),
-        )
+        (owners.iter().map(|tenant| tenant.0).collect(), sole_owner(&owners).map(|tenant| tenant.0))
     }
 
     #[test]

@@ -65,10 +65,7 @@ impl Kept {
 impl GroupCommit {
     /// True if the database answers within `limit`.
     pub(super) async fn database_answers(&self, limit: Duration) -> bool {
-        matches!(
-            tokio::time::timeout(limit, store::operator_status::now(&self.pool)).await,
-            Ok(Ok(_))
-        )
+        matches!(tokio::time::timeout(limit, store::operator_status::now(&self.pool)).await, Ok(Ok(_)))
     }
 
     /// Writes `batch` and answers everybody in it.
@@ -97,12 +94,8 @@ impl GroupCommit {
         #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
         self.measures.commit_events.record(kept.events as f64);
         let trace = trace.map(|trace| tracing::field::display(trace.trace_id()));
-        let (events, bytes, tenants, millis) = (
-            kept.events,
-            kept.bytes,
-            kept.tenants.len(),
-            u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        );
+        let (events, bytes, tenants, millis) =
+            (kept.events, kept.bytes, kept.tenants.len(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         tracing::info!(events, bytes, tenants, millis, trace, "webhooks taken");
     }
 
@@ -113,11 +106,7 @@ impl GroupCommit {
         for (event, owners) in events.iter_mut().zip(&owners) {
             event.tenant_id = sole_owner(owners);
         }
-        Ok(Rows {
-            events,
-            owners,
-            trace: trace.map(|trace| trace.to_string()),
-        })
+        Ok(Rows { events, owners, trace: trace.map(|trace| trace.to_string()) })
     }
 
     /// Writes the rows, in parts if Postgres refuses some of them, and answers part by part.
@@ -165,10 +154,7 @@ impl GroupCommit {
     async fn accept(&self, rows: &Rows, part: Range<usize>) -> Result<BTreeSet<TenantId>, Failure> {
         let events = rows.events.get(part.clone()).unwrap_or_default();
         let owners = rows.owners.get(part).unwrap_or_default();
-        let named = events
-            .iter()
-            .zip(owners)
-            .flat_map(|(event, owners)| owners.iter().map(|tenant| (*tenant, event.id, event.body.len())));
+        let named = events.iter().zip(owners).flat_map(|(event, owners)| owners.iter().map(|tenant| (*tenant, event.id, event.body.len())));
         let named: Vec<(TenantId, RawEventId, usize)> = named.collect();
         let jobs = jobs_for_commit(&named, rows.trace.as_deref());
         match in_time(store::raw_events::accept(&self.pool, events, &jobs)).await {

@@ -87,12 +87,7 @@ impl Waiter {
 
 impl Gate {
     pub(super) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self {
-            limits,
-            events: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            database_away: AtomicBool::new(false),
-        })
+        Arc::new(Self { limits, events: AtomicUsize::new(0), bytes: AtomicUsize::new(0), database_away: AtomicBool::new(false) })
     }
 
     pub(super) fn enter(self: &Arc<Self>, bytes: usize) -> Result<Place, Refusal> {
@@ -102,11 +97,7 @@ impl Gate {
         let events = self.events.fetch_add(1, Ordering::Relaxed) + 1;
         let held = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let place = Place { gate: self.clone(), bytes };
-        if events > self.limits.events || held > self.limits.bytes {
-            Err(Refusal::Full)
-        } else {
-            Ok(place)
-        }
+        if events > self.limits.events || held > self.limits.bytes { Err(Refusal::Full) } else { Ok(place) }
     }
 
     /// While the database is away nobody is let in.
@@ -154,11 +145,7 @@ impl Inbox {
     /// Keeps `event`. `Ok`: it is durable, and so is its job.
     pub(super) async fn keep(&self, place: Place, event: NewRawEvent, trace: TraceContext) -> Result<(), Refusal> {
         let (answer, answered) = oneshot::channel();
-        let held = Held {
-            event,
-            trace,
-            waiter: Waiter { answer, _place: place },
-        };
+        let held = Held { event, trace, waiter: Waiter { answer, _place: place } };
         self.sender.send(held).map_err(|_| Refusal::Stopping)?;
         answered.await.unwrap_or(Err(Refusal::Writer))
     }
@@ -187,18 +174,8 @@ pub(super) mod tests {
             body: Bytes::from(vec![0; bytes]),
         };
         let (answer, answered) = oneshot::channel();
-        let waiter = Waiter {
-            answer,
-            _place: gate.enter(bytes).unwrap(),
-        };
-        (
-            Held {
-                event,
-                trace: TraceContext::generate(),
-                waiter,
-            },
-            answered,
-        )
+        let waiter = Waiter { answer, _place: gate.enter(bytes).unwrap() };
+        (Held { event, trace: TraceContext::generate(), waiter }, answered)
     }
 
     #[test]

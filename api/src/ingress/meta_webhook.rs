@@ -73,11 +73,7 @@ impl Handler for Receive {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, _ctrl: &mut FlowCtrl) {
         let started = Instant::now();
         // A span costs more than all of our own work on a webhook, so there is none unless it is exported.
-        let span = if telemetry::exporting() {
-            tracing::info_span!("http.cloud.webhook")
-        } else {
-            tracing::Span::none()
-        };
+        let span = if telemetry::exporting() { tracing::info_span!("http.cloud.webhook") } else { tracing::Span::none() };
         let header = req.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
         let trace = TraceContext::begin(header, &span);
         let result = self.0.receive(req, trace).instrument(span).await;
@@ -102,15 +98,8 @@ impl MetaWebhook {
     fn challenge(&self, req: &Request) -> Option<String> {
         let (mode, token) = (req.query::<String>("hub.mode")?, req.query::<String>("hub.verify_token")?);
         // All are compared, so that the time does not tell which one was close.
-        let known = self
-            .verify_tokens
-            .iter()
-            .fold(false, |known, secret| secret.matches(&token) | known);
-        if mode == "subscribe" && known {
-            req.query("hub.challenge")
-        } else {
-            None
-        }
+        let known = self.verify_tokens.iter().fold(false, |known, secret| secret.matches(&token) | known);
+        if mode == "subscribe" && known { req.query("hub.challenge") } else { None }
     }
 
     /// Verifies and keeps one webhook. `Ok`: it is durable.
@@ -141,13 +130,9 @@ impl MetaWebhook {
     fn refused(&self, refusal: Refusal) -> ApiError {
         Measures::refused(refusal.reason());
         let seconds = 1 + self.refusals.fetch_add(1, Ordering::Relaxed) % MAX_RETRY_AFTER_SECONDS;
-        ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "try_again",
-            "The webhook was not taken; send it again later",
-        )
-        .with_detail(&refusal.reason())
-        .with_retry_after(seconds)
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", "The webhook was not taken; send it again later")
+            .with_detail(&refusal.reason())
+            .with_retry_after(seconds)
     }
 }
 
@@ -155,10 +140,7 @@ fn unread(error: BodyError) -> ApiError {
     let (reason, error) = match error {
         BodyError::TooLarge => ("too_large", ApiError::from_status(StatusCode::PAYLOAD_TOO_LARGE).closing()),
         BodyError::TooSlow => ("too_slow", ApiError::from_status(StatusCode::REQUEST_TIMEOUT).closing()),
-        BodyError::Broken(error) => (
-            "broken",
-            ApiError::from_status(StatusCode::BAD_REQUEST).with_detail(&error).closing(),
-        ),
+        BodyError::Broken(error) => ("broken", ApiError::from_status(StatusCode::BAD_REQUEST).with_detail(&error).closing()),
     };
     Measures::refused(reason);
     error
@@ -166,10 +148,6 @@ fn unread(error: BodyError) -> ApiError {
 
 fn unverified(error: SignatureError) -> ApiError {
     Measures::refused("signature");
-    ApiError::new(
-        StatusCode::UNAUTHORIZED,
-        "signature_invalid",
-        "The signature X-Hub-Signature-256 is missing or wrong",
-    )
-    .with_detail(&error)
+    ApiError::new(StatusCode::UNAUTHORIZED, "signature_invalid", "The signature X-Hub-Signature-256 is missing or wrong")
+        .with_detail(&error)
 }

@@ -6,7 +6,5 @@ use salvo::{Service, catch_panic::CatchPanic, catcher::Catcher};
 
 /// Puts the stack around `service`.
 pub(crate) fn around(service: Service, development: bool) -> Service {
-    service
-        .hoop(CatchPanic::new())
-        .catcher(Catcher::new(errors::Errors { development }))
+    service.hoop(CatchPanic::new()).catcher(Catcher::new(errors::Errors { development }))
 }

@@ -45,13 +45,11 @@ impl Job for Probe {
 
     async fn run(self, ctx: &JobContext) -> Result<Done, JobError> {
         match self.act {
-            Act::Succeed => {}
             Act::RetryUntil(attempt) if ctx.attempt < attempt => return Err(JobError::retry("probe", "asked to retry")),
-            Act::RetryUntil(_) => {}
             Act::RetryAfterMs(ms) if ctx.attempt == 1 => {
                 return Err(JobError::RetryAfter { delay: Duration::from_millis(ms), class: "probe", message: "asked to wait".into() });
             }
-            Act::RetryAfterMs(_) => {}
+            Act::Succeed | Act::RetryUntil(_) | Act::RetryAfterMs(_) => {}
             Act::Fail => return Err(JobError::fail("probe", "asked to fail")),
             Act::SnoozeUntilFile(path) => {
                 if !tokio::fs::try_exists(&path).await.unwrap_or(false) {

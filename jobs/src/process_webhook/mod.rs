@@ -26,7 +26,7 @@ impl BatchJob for ProcessWebhook {
         max_attempts: 10,
         backoff: Duration::from_secs(1),
         max_backoff: Duration::from_mins(10),
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
     };
 
     async fn run(batch: Vec<Claimed<Self>>, ctx: &JobContext) -> Result<Done, JobError> {
@@ -45,9 +45,9 @@ pub fn jobs_for_commit(events: &[(TenantId, RawEventId, usize)], trace: Option<&
     for (tenant, event, size) in events {
         by_tenant.entry(*tenant).or_default().push((*event, *size));
     }
-    let jobs = by_tenant.into_iter().flat_map(|(tenant, events)| {
-        events.chunks(EVENTS_PER_JOB).map(|part| job(tenant, part, trace)).collect::<Vec<_>>()
-    });
+    let jobs = by_tenant
+        .into_iter()
+        .flat_map(|(tenant, events)| events.chunks(EVENTS_PER_JOB).map(|part| job(tenant, part, trace)).collect::<Vec<_>>());
     jobs.collect()
 }
 

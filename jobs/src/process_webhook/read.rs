@@ -2,9 +2,10 @@
 
 use super::ProcessWebhook;
 use crate::{Claimed, JobContext, JobError};
+use chrono::{DateTime, Utc};
 use domain::{ChannelEvent, JobId, RawEventId, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use store::{PgConnection, inbound::Located, raw_events};
+use store::{PgConnection, channel_instances::ChannelRef, inbound::Located, raw_events};
 
 /// What a batch says.
 #[derive(Debug, Default)]
@@ -13,11 +14,14 @@ pub(super) struct Contents {
     pub items: Vec<(JobId, Located)>,
     /// Bodies that are not what their provider sends, with the reason.
     pub malformed: Vec<(JobId, RawEventId, String)>,
-    /// Events that belonged to nobody when they were received and now have a tenant.
+    /// Events that belonged to nobody when they were received, and all of whose parts are one tenant's now.
     pub found_owner: BTreeMap<TenantId, BTreeSet<RawEventId>>,
     /// Parts whose channel nobody has. They stay in the raw event and can be replayed once the channel exists.
     pub unrouted: usize,
 }
+
+/// When an event was received, and what it says or why it cannot be read.
+type Parsed = (DateTime<Utc>, Result<Vec<ChannelEvent>, String>);
 
 /// Reads and parses the events of `batch`.
 pub(super) async fn read(conn: &mut PgConnection, batch: &[Claimed<ProcessWebhook>], ctx: &JobContext) -> Result<Contents, JobError> {
@@ -26,7 +30,7 @@ pub(super) async fn read(conn: &mut PgConnection, batch: &[Claimed<ProcessWebhoo
     if raw.len() < ids.len() {
         tracing::warn!(missing = ids.len() - raw.len(), "raw events are gone: their day was dropped before they were processed");
     }
-    let mut parsed: HashMap<RawEventId, (chrono::DateTime<chrono::Utc>, Result<Vec<ChannelEvent>, String>)> = HashMap::with_capacity(raw.len());
+    let mut parsed: HashMap<RawEventId, Parsed> = HashMap::with_capacity(raw.len());
     for event in raw {
         let events = match channels::registry::find(&event.channel_kind) {
             Some(kind) => (kind.parse)(&event.body).map_err(|error| error.to_string()),
@@ -38,40 +42,49 @@ pub(super) async fn read(conn: &mut PgConnection, batch: &[Claimed<ProcessWebhoo
     for (_, events) in parsed.values() {
         external_ids.extend(events.iter().flatten().filter_map(|event| event.channel_external_id.as_deref()));
     }
-    let channels = ctx.services.channels.resolve(&ctx.services.pool, external_ids.into_iter()).await?;
+    let channels = ctx.services.channels.resolve(&ctx.services.pool, external_ids).await?;
 
     let mut contents = Contents::default();
     let mut taken: HashSet<(RawEventId, u32)> = HashSet::new();
     for job in batch {
         for id in &job.payload.event_ids {
-            let Some((received_at, events)) = parsed.get(id) else { continue };
-            let events = match events {
-                Ok(events) => events,
-                Err(reason) => {
-                    contents.malformed.push((job.id, *id, reason.clone()));
-                    continue;
-                }
-            };
-            for event in events.iter().filter(|event| job.payload.position.is_none_or(|position| position == event.position)) {
-                let Some(external_id) = &event.channel_external_id else { continue };
-                let Some(channel) = channels.get(external_id) else {
-                    contents.unrouted += 1;
-                    continue;
-                };
-                // A job writes its own tenant's part; one that belongs to nobody, whatever has found its tenant since.
-                if job.tenant_id == TenantId::NONE {
-                    contents.found_owner.entry(channel.tenant_id).or_default().insert(*id);
-                } else if job.tenant_id != channel.tenant_id {
-                    continue;
-                }
-                if taken.insert((*id, event.position)) {
-                    let item = Located { channel: *channel, raw_event_id: *id, received_at: *received_at, event: event.clone() };
-                    contents.items.push((job.id, item));
-                }
+            match parsed.get(id) {
+                Some((received_at, Ok(events))) => locate(job, (*id, *received_at), events, &channels, &mut taken, &mut contents),
+                Some((_, Err(reason))) => contents.malformed.push((job.id, *id, reason.clone())),
+                None => {}
             }
         }
     }
     // Jobs come in the order of their lanes; arrival is the order of event ids.
     contents.items.sort_by_key(|(_, item)| (item.raw_event_id, item.event.position));
     Ok(contents)
+}
+
+/// Adds the parts of one raw event that `job` shall write: its own tenant's, or, if it belongs to nobody, whatever has found
+/// its tenant since.
+fn locate(
+    job: &Claimed<ProcessWebhook>,
+    (raw_event_id, received_at): (RawEventId, DateTime<Utc>),
+    events: &[ChannelEvent],
+    channels: &HashMap<String, ChannelRef>,
+    taken: &mut HashSet<(RawEventId, u32)>,
+    contents: &mut Contents,
+) {
+    let (mut owners, mut unrouted) = (BTreeSet::new(), 0);
+    for event in events.iter().filter(|event| job.payload.position.is_none_or(|position| position == event.position)) {
+        let Some(external_id) = &event.channel_external_id else { continue };
+        let Some(channel) = channels.get(external_id) else {
+            unrouted += 1;
+            continue;
+        };
+        owners.insert(channel.tenant_id);
+        let its_own = job.tenant_id == channel.tenant_id || job.tenant_id == TenantId::NONE;
+        if its_own && taken.insert((raw_event_id, event.position)) {
+            contents.items.push((job.id, Located { channel: *channel, raw_event_id, received_at, event: event.clone() }));
+        }
+    }
+    contents.unrouted += unrouted;
+    if let (Some(owner), 1, 0, TenantId::NONE, None) = (owners.first(), owners.len(), unrouted, job.tenant_id, job.payload.position) {
+        contents.found_owner.entry(*owner).or_default().insert(raw_event_id);
+    }
 }

@@ -28,18 +28,12 @@ pub enum SignatureError {
 impl SignatureKey {
     /// Prepares the key. An empty secret (a setting left blank) verifies nothing: anybody could sign with it.
     pub fn new(secret: &[u8]) -> Self {
-        Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, secret),
-            empty: secret.is_empty(),
-        }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret), empty: secret.is_empty() }
     }
 
     /// Checks the header's value against the raw body, in constant time.
     pub fn verify(&self, header: Option<&[u8]>, body: &[u8]) -> Result<(), SignatureError> {
-        let digits = header
-            .ok_or(SignatureError::Missing)?
-            .strip_prefix(PREFIX)
-            .ok_or(SignatureError::Malformed)?;
+        let digits = header.ok_or(SignatureError::Missing)?.strip_prefix(PREFIX).ok_or(SignatureError::Malformed)?;
         let mut claimed = [0_u8; DIGEST_BYTES];
         hex::decode_to_slice(digits, &mut claimed).map_err(|_| SignatureError::Malformed)?;
         if self.empty {
@@ -75,18 +69,9 @@ mod tests {
 
     #[test]
     fn a_changed_body_a_changed_digit_or_another_secret_does_not_match() {
-        assert_eq!(
-            check(HEADER.as_bytes(), b"what do ya want for nothing!"),
-            Err(SignatureError::Mismatch)
-        );
-        assert_eq!(
-            check(HEADER.replace("sha256=5", "sha256=6").as_bytes(), BODY),
-            Err(SignatureError::Mismatch)
-        );
-        assert_eq!(
-            SignatureKey::new(b"jefe").verify(Some(HEADER.as_bytes()), BODY),
-            Err(SignatureError::Mismatch)
-        );
+        assert_eq!(check(HEADER.as_bytes(), b"what do ya want for nothing!"), Err(SignatureError::Mismatch));
+        assert_eq!(check(HEADER.replace("sha256=5", "sha256=6").as_bytes(), BODY), Err(SignatureError::Mismatch));
+        assert_eq!(SignatureKey::new(b"jefe").verify(Some(HEADER.as_bytes()), BODY), Err(SignatureError::Mismatch));
     }
 
     #[test]
@@ -94,15 +79,9 @@ mod tests {
         assert_eq!(SignatureKey::new(SECRET).verify(None, BODY), Err(SignatureError::Missing));
         let digits = HEADER.trim_start_matches("sha256=");
         let one_short = &HEADER[..HEADER.len() - 1];
-        for bad in [
-            "",
-            "sha256=",
-            digits,
-            one_short,
-            &format!("{HEADER}00"),
-            &format!("sha1={digits}"),
-            &format!("sha256={}", "z".repeat(64)),
-        ] {
+        for bad in
+            ["", "sha256=", digits, one_short, &format!("{HEADER}00"), &format!("sha1={digits}"), &format!("sha256={}", "z".repeat(64))]
+        {
             assert_eq!(check(bad.as_bytes(), BODY), Err(SignatureError::Malformed), "{bad}");
         }
         assert_eq!(check(b"sha256=\xff\xfe", BODY), Err(SignatureError::Malformed));

@@ -13,17 +13,12 @@ pub enum ParseError {
 
 impl From<std::str::Utf8Error> for ParseError {
     fn from(error: std::str::Utf8Error) -> Self {
-        Self::NotUtf8 {
-            valid_bytes: error.valid_up_to(),
-        }
+        Self::NotUtf8 { valid_bytes: error.valid_up_to() }
     }
 }
 
 impl From<serde_json::Error> for ParseError {
     fn from(error: serde_json::Error) -> Self {
-        Self::NotJson {
-            line: error.line(),
-            column: error.column(),
-        }
+        Self::NotJson { line: error.line(), column: error.column() }
     }
 }

@@ -27,7 +27,9 @@ pub enum EventBody {
     /// A person's identity changed (WhatsApp: a new phone number). Comes beside the `Message` that tells of it.
     PersonChanged(PersonChanged),
     /// Kept in the raw event, not a message: template and account updates, calls, preferences, unknown fields.
-    Other { field: String },
+    Other {
+        field: String,
+    },
 }
 
 /// `chat_messages.direction`.

@@ -27,9 +27,7 @@ pub struct ManualClock {
 
 impl ManualClock {
     pub fn new(now: DateTime<Utc>) -> Self {
-        Self {
-            micros: AtomicI64::new(now.timestamp_micros()),
-        }
+        Self { micros: AtomicI64::new(now.timestamp_micros()) }
     }
 
     pub fn set(&self, now: DateTime<Utc>) {

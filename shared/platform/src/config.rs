@@ -91,19 +91,13 @@ impl Config {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let source = Source { lookup };
         let config = Self {
-            host: source
-                .parsed("HOST", "give an IP address, for example 127.0.0.1")?
-                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            host: source.parsed("HOST", "give an IP address, for example 127.0.0.1")?.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             port: source.port("PORT")?.unwrap_or(3000),
             metrics_port: source.port("METRICS_PORT")?,
             database_url: source.database_url()?,
             database_connections: source.number("DATABASE_CONNECTIONS", 1..=10_000)?.unwrap_or(10),
             redis_url: source.redis_url()?,
-            dispatch: source.choice(
-                "DISPATCH",
-                "use redis or local",
-                &[("redis", DispatchMode::Redis), ("local", DispatchMode::Local)],
-            )?,
+            dispatch: source.choice("DISPATCH", "use redis or local", &[("redis", DispatchMode::Redis), ("local", DispatchMode::Local)])?,
             meta_app_secret: source.text("META_APP_SECRET").map(Secret::new),
             meta_verify_tokens: ["META_VERIFY_TOKEN", "FACEBOOK_VERIFY_TOKEN"]
                 .iter()
@@ -111,11 +105,7 @@ impl Config {
                 .map(Secret::new)
                 .collect(),
             log_level: source.text("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
-            log_format: source.choice(
-                "LOG_FORMAT",
-                "use text or json",
-                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
-            )?,
+            log_format: source.choice("LOG_FORMAT", "use text or json", &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
             development: ["APP_ENV", "NODE_ENV"]
                 .iter()
                 .any(|v| source.text(v).is_some_and(|value| value.eq_ignore_ascii_case("development"))),
@@ -148,19 +138,11 @@ struct Source<F> {
 
 impl<F: Fn(&str) -> Option<String>> Source<F> {
     fn text(&self, variable: &str) -> Option<String> {
-        (self.lookup)(variable)
-            .map(|value| value.trim().to_owned())
-            .filter(|value| !value.is_empty())
+        (self.lookup)(variable).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
     fn parsed<T: FromStr>(&self, variable: &'static str, advice: &'static str) -> Result<Option<T>, ConfigError> {
-        let parse = |value: String| {
-            value.parse().map_err(|_| ConfigError {
-                variable,
-                problem: "cannot be read",
-                advice,
-            })
-        };
+        let parse = |value: String| value.parse().map_err(|_| ConfigError { variable, problem: "cannot be read", advice });
         self.text(variable).map(parse).transpose()
     }
 
@@ -171,11 +153,9 @@ impl<F: Fn(&str) -> Option<String>> Source<F> {
     ) -> Result<Option<T>, ConfigError> {
         let number = self.parsed(variable, "give a whole number")?;
         match number {
-            Some(number) if !allowed.contains(&number) => Err(ConfigError {
-                variable,
-                problem: "is out of range",
-                advice: "see the limits in shared/platform/src/config.rs",
-            }),
+            Some(number) if !allowed.contains(&number) => {
+                Err(ConfigError { variable, problem: "is out of range", advice: "see the limits in shared/platform/src/config.rs" })
+            }
             other => Ok(other),
         }
     }
@@ -185,11 +165,7 @@ impl<F: Fn(&str) -> Option<String>> Source<F> {
     }
 
     fn flag(&self, variable: &'static str) -> Result<bool, ConfigError> {
-        self.choice(
-            variable,
-            "use true or false",
-            &[("false", false), ("true", true), ("0", false), ("1", true)],
-        )
+        self.choice(variable, "use true or false", &[("false", false), ("true", true), ("0", false), ("1", true)])
     }
 
     /// One of `choices`, in any case; the first is the default.
@@ -199,20 +175,14 @@ impl<F: Fn(&str) -> Option<String>> Source<F> {
             Some(wanted) => choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)),
             None => choices.first(),
         };
-        found.map(|(_, choice)| *choice).ok_or(ConfigError {
-            variable,
-            problem: "is not one of its choices",
-            advice,
-        })
+        found.map(|(_, choice)| *choice).ok_or(ConfigError { variable, problem: "is not one of its choices", advice })
     }
 
     fn url(&self, variable: &'static str, schemes: &[&str], advice: &'static str) -> Result<Option<String>, ConfigError> {
         match self.text(variable) {
-            Some(url) if !schemes.iter().any(|scheme| url.starts_with(scheme)) => Err(ConfigError {
-                variable,
-                problem: "is not such a URL",
-                advice,
-            }),
+            Some(url) if !schemes.iter().any(|scheme| url.starts_with(scheme)) => {
+                Err(ConfigError { variable, problem: "is not such a URL", advice })
+            }
             other => Ok(other),
         }
     }
@@ -221,20 +191,12 @@ impl<F: Fn(&str) -> Option<String>> Source<F> {
         let variable = "DATABASE_URL";
         let advice = "give the address of Postgres, postgres://user:password@host:5432/name, or let ops/up start one";
         let url = self.url(variable, &["postgres://", "postgresql://"], advice)?;
-        url.map(SecretUrl::new).ok_or(ConfigError {
-            variable,
-            problem: "is not set",
-            advice,
-        })
+        url.map(SecretUrl::new).ok_or(ConfigError { variable, problem: "is not set", advice })
     }
 
     fn redis_url(&self) -> Result<Option<SecretUrl>, ConfigError> {
         let schemes = ["redis://", "rediss://", "redis+unix://", "unix://"];
-        if let Some(url) = self.url(
-            "REDIS_URL",
-            &schemes,
-            "give redis://:password@host:6379, or REDIS_HOST and REDIS_PORT instead",
-        )? {
+        if let Some(url) = self.url("REDIS_URL", &schemes, "give redis://:password@host:6379, or REDIS_HOST and REDIS_PORT instead")? {
             return Ok(Some(SecretUrl::new(url)));
         }
         let (host, port) = (self.text("REDIS_HOST"), self.port("REDIS_PORT")?);
@@ -252,11 +214,7 @@ impl<F: Fn(&str) -> Option<String>> Source<F> {
     }
 
     fn otlp_endpoint(&self) -> Result<Option<String>, ConfigError> {
-        let url = self.url(
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-            &["http://", "https://"],
-            "give the collector's address, http://host:4318",
-        )?;
+        let url = self.url("OTEL_EXPORTER_OTLP_ENDPOINT", &["http://", "https://"], "give the collector's address, http://host:4318")?;
         Ok(url.map(|url| url.trim_end_matches('/').to_owned()))
     }
 }

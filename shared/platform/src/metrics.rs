@@ -13,9 +13,7 @@ use tokio::{
 };
 
 /// Buckets of `*_seconds`: from a statement on an idle database to a job that takes a minute.
-const SECONDS: &[f64] = &[
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-];
+const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 /// Buckets of every other histogram: sizes of batches.
 const COUNTS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
 /// Samples of histograms pile up until they are counted into their buckets; scrapes may be rare.
@@ -64,9 +62,7 @@ fn start() -> MetricsHandle {
         PrometheusBuilder::new()
     });
     let recorder = builder.build_recorder();
-    let handle = MetricsHandle {
-        recorder: recorder.handle(),
-    };
+    let handle = MetricsHandle { recorder: recorder.handle() };
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::error!("another metrics recorder is installed in this process: metrics will be empty");
     }
@@ -75,9 +71,7 @@ fn start() -> MetricsHandle {
 }
 
 fn buckets() -> Result<PrometheusBuilder, BuildError> {
-    PrometheusBuilder::new()
-        .set_buckets(COUNTS)?
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+    PrometheusBuilder::new().set_buckets(COUNTS)?.set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
 }
 
 /// On a thread of its own, since it must outlive any one runtime (each test has its own).
@@ -183,11 +177,7 @@ mod tests {
     async fn nothing_else_is_served() {
         let address = serve(install(), None).await.unwrap();
         assert!(request(address, "GET / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 404 "));
-        assert!(
-            request(address, "POST /metrics HTTP/1.1\r\n\r\n")
-                .await
-                .starts_with("HTTP/1.1 405 ")
-        );
+        assert!(request(address, "POST /metrics HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405 "));
         assert!(request(address, "\u{0}\r\n\r\n").await.starts_with("HTTP/1.1 405 "));
         assert!(request(address, "HEAD /metrics HTTP/1.1\r\n\r\n").await.ends_with("\r\n\r\n"));
     }

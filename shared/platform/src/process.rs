@@ -12,10 +12,7 @@ pub(crate) fn lines(started_at_seconds: f64) -> String {
         writeln!(text, "# TYPE {name} {kind}\n{name} {value}").ok();
     };
     line("process_start_time_seconds", "gauge", started_at_seconds);
-    if let Some(bytes) = std::fs::read_to_string("/proc/self/status")
-        .ok()
-        .and_then(|status| resident_bytes(&status))
-    {
+    if let Some(bytes) = std::fs::read_to_string("/proc/self/status").ok().and_then(|status| resident_bytes(&status)) {
         line("process_resident_memory_bytes", "gauge", bytes);
     }
     if let Some(seconds) = std::fs::read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_seconds(&stat)) {
@@ -25,11 +22,7 @@ pub(crate) fn lines(started_at_seconds: f64) -> String {
 }
 
 fn resident_bytes(status: &str) -> Option<f64> {
-    let kibibytes = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?
-        .trim()
-        .strip_suffix("kB")?;
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix("kB")?;
     Some(kibibytes.trim().parse::<f64>().ok()? * 1024.0)
 }
 

@@ -48,10 +48,7 @@ impl Deref for SecretUrl {
 impl fmt::Debug for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Passwords also come as a query parameter (`?password=`), so the query is left out whole.
-        let (address, query) = self
-            .0
-            .split_once('?')
-            .map_or((self.0.as_str(), ""), |(address, _)| (address, "?(hidden)"));
+        let (address, query) = self.0.split_once('?').map_or((self.0.as_str(), ""), |(address, _)| (address, "?(hidden)"));
         let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
         let separator = if scheme.is_empty() { "" } else { "://" };
         match rest.rsplit_once('@') {

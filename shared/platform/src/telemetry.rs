@@ -40,19 +40,9 @@ pub enum TelemetryError {
 /// Sets up logs, and the export of spans if a collector is configured. Once per process.
 pub fn init(service: &'static str, config: &Config) -> Result<TelemetryGuard, TelemetryError> {
     let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log_level))?;
-    let provider = config
-        .otlp_endpoint
-        .as_deref()
-        .map(|endpoint| exporter(service, endpoint))
-        .transpose()?;
-    let spans = provider
-        .as_ref()
-        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("switchboard")));
-    tracing_subscriber::registry()
-        .with(lines(config.log_format))
-        .with(spans)
-        .with(filter)
-        .try_init()?;
+    let provider = config.otlp_endpoint.as_deref().map(|endpoint| exporter(service, endpoint)).transpose()?;
+    let spans = provider.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("switchboard")));
+    tracing_subscriber::registry().with(lines(config.log_format)).with(spans).with(filter).try_init()?;
     EXPORTING.store(provider.is_some(), Ordering::Relaxed);
     Ok(TelemetryGuard { provider })
 }
@@ -64,10 +54,7 @@ pub fn exporting() -> bool {
 
 fn lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
     match format {
-        LogFormat::Text => tracing_subscriber::fmt::layer()
-            .compact()
-            .with_ansi(std::io::stdout().is_terminal())
-            .boxed(),
+        LogFormat::Text => tracing_subscriber::fmt::layer().compact().with_ansi(std::io::stdout().is_terminal()).boxed(),
         LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true).boxed(),
     }
 }
@@ -80,10 +67,7 @@ fn exporter(service: &'static str, endpoint: &str) -> Result<SdkTracerProvider, 
         .with_timeout(EXPORT_TIMEOUT)
         .build()?;
     let resource = Resource::builder().with_service_name(service).build();
-    Ok(SdkTracerProvider::builder()
-        .with_batch_exporter(exporter)
-        .with_resource(resource)
-        .build())
+    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
 }
 
 impl Drop for TelemetryGuard {

@@ -38,20 +38,13 @@ impl TraceContext {
 
     /// Begins a new trace.
     pub fn generate() -> Self {
-        Self {
-            trace_id: rand::random::<u128>().max(1),
-            span_id: new_span_id(),
-            flags: SAMPLED,
-        }
+        Self { trace_id: rand::random::<u128>().max(1), span_id: new_span_id(), flags: SAMPLED }
     }
 
     /// Another position in the same trace.
     #[must_use]
     pub fn child(self) -> Self {
-        Self {
-            span_id: new_span_id(),
-            ..self
-        }
+        Self { span_id: new_span_id(), ..self }
     }
 
     pub fn trace_id(self) -> TraceNumber {
@@ -72,8 +65,7 @@ impl TraceContext {
     pub fn adopt(self, span: &tracing::Span) {
         if telemetry::exporting() {
             // It fails for a span that is filtered out or already started: then there is nothing to place.
-            span.set_parent(opentelemetry::Context::new().with_remote_span_context(self.span_context()))
-                .ok();
+            span.set_parent(opentelemetry::Context::new().with_remote_span_context(self.span_context())).ok();
         }
     }
 
@@ -99,10 +91,7 @@ impl TraceContext {
     }
 
     fn span_context(self) -> SpanContext {
-        let (trace_id, span_id) = (
-            TraceId::from_bytes(self.trace_id.to_be_bytes()),
-            SpanId::from_bytes(self.span_id.to_be_bytes()),
-        );
+        let (trace_id, span_id) = (TraceId::from_bytes(self.trace_id.to_be_bytes()), SpanId::from_bytes(self.span_id.to_be_bytes()));
         SpanContext::new(trace_id, span_id, TraceFlags::new(self.flags), true, TraceState::NONE)
     }
 }
@@ -150,18 +139,7 @@ mod tests {
         let zero_span = HEADER.replace("00f067aa0ba902b7", &"0".repeat(16));
         let signed = HEADER.replace("4bf92", "+bf92");
         let (more, version) = (format!("{HEADER}-more"), HEADER.replacen("00", "ff", 1));
-        for bad in [
-            "",
-            "00",
-            "00-1-2-3",
-            &zero_trace,
-            &zero_span,
-            &signed,
-            &more,
-            &version,
-            &HEADER[..54],
-            "é-é-é-é",
-        ] {
+        for bad in ["", "00", "00-1-2-3", &zero_trace, &zero_span, &signed, &more, &version, &HEADER[..54], "é-é-é-é"] {
             assert_eq!(TraceContext::parse(bad), None, "{bad}");
         }
     }

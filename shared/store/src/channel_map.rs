@@ -1,6 +1,9 @@
 //! Channels by the provider's id, remembered for a while. Misses are never remembered: a channel may be created any moment.
 
-use crate::{StoreError, channel_instances::{ChannelRef, find_by_external_ids}};
+use crate::{
+    StoreError,
+    channel_instances::{ChannelRef, find_by_external_ids},
+};
 use sqlx::PgPool;
 use std::{
     collections::HashMap,

@@ -43,7 +43,9 @@ impl From<sqlx::Error> for StoreError {
         };
         // https://www.postgresql.org/docs/15/errcodes-appendix.html
         match code.as_deref() {
-            Some(c) if c.starts_with("08") || c.starts_with("53") || c.starts_with("57P") || c == "25P03" || c == "57014" => Self::Unavailable(error),
+            Some(c) if c.starts_with("08") || c.starts_with("53") || c.starts_with("57P") || c == "25P03" || c == "57014" => {
+                Self::Unavailable(error)
+            }
             Some("40001" | "40P01" | "55P03" | "25006") => Self::Conflict(error),
             // 23514 on a partitioned table also means "no partition for this row": partitions are made ahead, so it is data.
             Some(c) if c.starts_with("22") || c.starts_with("23") || c == "54000" => Self::Data(error),

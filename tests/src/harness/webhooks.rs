@@ -34,7 +34,9 @@ pub(crate) fn messages(elements: &[Value]) -> String {
 /// after 1760000000.
 pub(crate) fn message(from: &str, id: &str, at: u32, kind: &str, content: Value) -> Value {
     let sender = if from.starts_with(|first: char| first.is_ascii_digit()) { "from" } else { "from_user_id" };
-    json!({sender: from, "id": id, "timestamp": (1_760_000_000 + at).to_string(), "type": kind, kind: content})
+    let mut element = json!({sender: from, "id": id, "timestamp": (1_760_000_000 + at).to_string(), "type": kind});
+    element[kind] = content;
+    element
 }
 
 /// A text message to the first tenant from `phone`.

@@ -40,13 +40,8 @@ async fn round(script: &Script, connection: &mut redis::aio::ConnectionManager) 
     for queue in queue::ALL {
         let config = redis_config(queue.name, 1);
         for finished in [config.done_jobs_set(), config.dead_jobs_set()] {
-            let removed: i64 = script
-                .key(finished)
-                .key(config.job_data_hash())
-                .key(config.job_meta_hash())
-                .arg(BATCH)
-                .invoke_async(connection)
-                .await?;
+            let removed: i64 =
+                script.key(finished).key(config.job_data_hash()).key(config.job_meta_hash()).arg(BATCH).invoke_async(connection).await?;
             most = most.max(removed);
         }
     }

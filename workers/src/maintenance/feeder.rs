@@ -30,8 +30,8 @@ struct Feeder<D> {
     queue: Queue,
     lanes: Lanes,
     suspects: Suspects,
-    promoted: Instant,
-    settings: (Instant, Settings),
+    promoted: Option<Instant>,
+    settings: (Option<Instant>, Settings),
 }
 
 #[derive(Clone, Copy, Default)]
@@ -50,13 +50,12 @@ enum Round {
 
 /// Feeds `queue` until it is aborted.
 pub(super) async fn feed<D: Dispatch>(leading: Leading<D>, queue: Queue) {
-    let past = Instant::now() - Duration::from_secs(60);
     let idle = if leading.redis.is_some() { IDLE } else { IDLE_WITHOUT_WAKES };
     let mut feeder = Feeder {
         lanes: Lanes::new(queue.name, if leading.redis.is_some() { LOOK } else { IDLE_WITHOUT_WAKES }),
         suspects: Suspects::new(),
-        promoted: past,
-        settings: (past, Settings::default()),
+        promoted: None,
+        settings: (None, Settings::default()),
         leading,
         queue,
     };
@@ -93,14 +92,18 @@ impl<D: Dispatch> Feeder<D> {
         }
         let (pool, name) = (&self.leading.pool, self.queue.name);
         let waiting = self.leading.dispatch.waiting(name).await?;
-        metrics::gauge!("switchboard_dispatch_window", "queue" => name).set(if waiting.hints == usize::MAX { 0.0 } else { count(waiting.hints) });
+        metrics::gauge!("switchboard_dispatch_window", "queue" => name).set(if waiting.hints == usize::MAX {
+            0.0
+        } else {
+            count(waiting.hints)
+        });
         if waiting.emptied {
             tracing::info!(queue = name, "the dispatcher was empty; feeding from the start");
             self.lanes.forget();
         }
-        if self.promoted.elapsed() > PROMOTE {
+        if self.promoted.is_none_or(|at| at.elapsed() > PROMOTE) {
             ledger::promote_due(pool, name, PROMOTE_LIMIT).await?;
-            self.promoted = Instant::now();
+            self.promoted = Some(Instant::now());
         }
         let window = match self.queue.window {
             Window::Fixed(hints) => hints,
@@ -126,7 +129,7 @@ impl<D: Dispatch> Feeder<D> {
     }
 
     async fn settings(&mut self) -> Result<Settings, store::StoreError> {
-        if self.settings.0.elapsed() > SETTINGS {
+        if self.settings.0.is_none_or(|at| at.elapsed() > SETTINGS) {
             let (pool, name) = (&self.leading.pool, self.queue.name);
             let paused = ledger::paused_queues(pool).await?.iter().any(|queue| queue == name);
             let slots = usize::try_from(ledger::live_slots(pool, name).await?).unwrap_or(0);
@@ -134,7 +137,7 @@ impl<D: Dispatch> Feeder<D> {
                 // Hints that went out during the pause were refused.
                 self.lanes.forget();
             }
-            self.settings = (Instant::now(), Settings { slots, paused });
+            self.settings = (Some(Instant::now()), Settings { slots, paused });
         }
         Ok(self.settings.1)
     }

@@ -29,13 +29,14 @@ pub(super) struct Lanes {
     queue: &'static str,
     /// How often to read which lanes there are.
     look: Duration,
-    lanes: Vec<Lane>,
+    known: Vec<Lane>,
     cursors: BTreeMap<Lane, FeedPosition>,
     /// Positions named in hints lately, in two generations. (Not ids: a job that is queued again has a new position.)
     dispatched: (HashSet<FeedPosition>, HashSet<FeedPosition>),
     turned_at: Instant,
     turn: usize,
-    looked: (Instant, Duration),
+    /// When the lanes were read, and how long it took.
+    looked: (Option<Instant>, Duration),
     swept: (Instant, Duration),
     positions: VecDeque<(Instant, FeedPosition)>,
 }
@@ -46,12 +47,12 @@ impl Lanes {
         Self {
             queue,
             look,
-            lanes: Vec::new(),
+            known: Vec::new(),
             cursors: BTreeMap::new(),
             dispatched: <_>::default(),
             turned_at: now,
             turn: 0,
-            looked: (now - Duration::from_secs(60), Duration::ZERO),
+            looked: (None, Duration::ZERO),
             swept: (now, Duration::ZERO),
             positions: VecDeque::new(),
         }
@@ -61,15 +62,15 @@ impl Lanes {
     pub(super) fn forget(&mut self) {
         self.cursors.clear();
         self.dispatched = <_>::default();
-        self.looked.0 = Instant::now() - Duration::from_secs(60);
+        self.looked.0 = None;
     }
 
     /// Producers said that these tenants have work.
     pub(super) fn hear(&mut self, tenants: impl IntoIterator<Item = TenantId>) {
         for tenant_id in tenants {
             let lane = Lane { priority: 0, tenant_id };
-            if let Err(place) = self.lanes.binary_search(&lane) {
-                self.lanes.insert(place, lane);
+            if let Err(place) = self.known.binary_search(&lane) {
+                self.known.insert(place, lane);
             }
         }
     }
@@ -79,7 +80,7 @@ impl Lanes {
         let started = Instant::now();
         let sweeping = self.prepare(pool).await?;
         let mut chosen = Vec::new();
-        let mut rest = self.lanes.clone();
+        let mut rest = self.known.clone();
         while chosen.len() < limit && !rest.is_empty() {
             let best = rest.first().map_or(0, |lane| lane.priority);
             let split = rest.partition_point(|lane| lane.priority == best);
@@ -104,7 +105,13 @@ impl Lanes {
         }
     }
 
-    async fn take_in_turn(&mut self, pool: &PgPool, mut active: Vec<Lane>, limit: usize, chosen: &mut Vec<ReadyJob>) -> Result<(), StoreError> {
+    async fn take_in_turn(
+        &mut self,
+        pool: &PgPool,
+        mut active: Vec<Lane>,
+        limit: usize,
+        chosen: &mut Vec<ReadyJob>,
+    ) -> Result<(), StoreError> {
         while chosen.len() < limit && !active.is_empty() {
             let want = limit - chosen.len();
             active.truncate(want);
@@ -145,10 +152,10 @@ impl Lanes {
         } else if self.positions.back().is_none_or(|(at, _)| now - *at > STEP_BACK) {
             self.step_back(pool, now).await?;
         }
-        if sweeping || now - self.looked.0 > self.look + self.looked.1 * 20 {
-            self.lanes = ledger::lanes(pool, self.queue).await?;
-            self.cursors.retain(|lane, _| self.lanes.binary_search(lane).is_ok());
-            self.looked = (Instant::now(), now.elapsed());
+        if sweeping || self.looked.0.is_none_or(|at| now - at > self.look + self.looked.1 * 20) {
+            self.known = ledger::lanes(pool, self.queue).await?;
+            self.cursors.retain(|lane, _| self.known.binary_search(lane).is_ok());
+            self.looked = (Some(Instant::now()), now.elapsed());
         }
         Ok(sweeping)
     }

@@ -27,8 +27,8 @@ pub(super) struct Suspects {
 
 impl Suspects {
     pub(super) fn new() -> Self {
-        let past = Instant::now() - Duration::from_secs(60);
-        Self { looked: past, any: true, dispatched: (past, BTreeSet::new()) }
+        let now = Instant::now();
+        Self { looked: now, any: true, dispatched: (now, BTreeSet::new()) }
     }
 
     /// The hints to send now: none while others are running or on their way.

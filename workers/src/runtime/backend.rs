@@ -20,7 +20,13 @@ const STEADY: Duration = Duration::from_secs(30);
 
 /// Works `queue` until `stopping`: one apalis worker after the other, each under a new name, since apalis neither lets a
 /// name return at once nor survives a lost connection or an emptied Redis.
-pub(crate) async fn supervise(runtime: Arc<Runtime>, client: redis::Client, queue: Queue, concurrency: usize, mut stopping: watch::Receiver<bool>) {
+pub(crate) async fn supervise(
+    runtime: Arc<Runtime>,
+    client: redis::Client,
+    queue: Queue,
+    concurrency: usize,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut backoff = Duration::from_millis(100);
     while !*stopping.borrow() {
         let started = tokio::time::Instant::now();
@@ -61,7 +67,8 @@ async fn incarnation(
     let monitor = Monitor::new()
         .register(move |_| {
             let wakes = Strategy::new().stream(wakes(&client, queue.name)).interval(Duration::from_millis(100));
-            let storage = RedisStorage::<Hint>::new(connection.clone()).with_config(redis_config(queue.name, fetch)).poll_with_strategy(wakes);
+            let storage =
+                RedisStorage::<Hint>::new(connection.clone()).with_config(redis_config(queue.name, fetch)).poll_with_strategy(wakes);
             WorkerBuilder::new(format!("{}:{}", queue.name, Uuid::now_v7()))
                 .backend(storage)
                 .data(Taker { runtime: runtime.clone(), queue: queue.name })
@@ -75,9 +82,7 @@ async fn incarnation(
             false
         })
         .shutdown_timeout(Duration::from_secs(7));
-    let signal = async move {
-        stopping.wait_for(|stop| *stop).await.map(drop).map_err(std::io::Error::other)
-    };
+    let signal = async move { stopping.wait_for(|stop| *stop).await.map(drop).map_err(std::io::Error::other) };
     if let Err(error) = monitor.run_with_signal(signal).await {
         return error.to_string();
     }

@@ -65,10 +65,8 @@ async fn hear_cancellations(runtime: &Runtime, worker: WorkerId) -> Result<(), S
 async fn give_back_unknown(runtime: &Runtime, worker: WorkerId, before: &BTreeSet<JobId>) -> Result<BTreeSet<JobId>, StoreError> {
     let running = ledger::running(&runtime.control, worker).await?;
     let unknown: BTreeSet<JobId> = running.into_iter().filter(|id| !runtime.held.contains(*id)).collect();
-    let lost: Vec<Delay> = unknown
-        .intersection(before)
-        .map(|id| Delay { id: *id, after: None, free: true, suspect: false, error: None })
-        .collect();
+    let lost: Vec<Delay> =
+        unknown.intersection(before).map(|id| Delay { id: *id, after: None, free: true, suspect: false, error: None }).collect();
     if !lost.is_empty() {
         tracing::warn!(jobs = lost.len(), "giving back jobs whose claim was never answered");
         let mut conn = runtime.control.acquire().await?;

@@ -24,10 +24,7 @@ use store::{
     PgPool, StoreError,
     ledger::{self, WorkerRow},
 };
-use tokio::{
-    sync::watch,
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
 pub(crate) use run::work;
 

@@ -4,8 +4,4 @@ mod dialect;
 
 use super::Contract;
 
-pub(super) const CONTRACT: Contract = Contract {
-    name: "platform",
-    paths: &[],
-    error_body: dialect::error_body,
-};
+pub(super) const CONTRACT: Contract = Contract { name: "platform", paths: &[], error_body: dialect::error_body };

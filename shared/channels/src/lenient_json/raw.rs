@@ -34,11 +34,7 @@ impl<'a> Raw<'a> {
     /// A string, also an empty one. Borrowed unless it holds an escape.
     pub(crate) fn string(self) -> Option<Cow<'a, str>> {
         let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        if inner.contains('\\') {
-            serde_json::from_str(self.0).ok().map(Cow::Owned)
-        } else {
-            Some(Cow::Borrowed(inner))
-        }
+        if inner.contains('\\') { serde_json::from_str(self.0).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
     }
 
     /// A string to show. An empty one is nothing to show.
@@ -49,9 +45,7 @@ impl<'a> Raw<'a> {
     /// An id: a string that is not empty, or a whole number, whose digits are taken (older versions of Meta's API sent numbers
     /// in some places). Longer than `MAX_ID_BYTES`: none.
     pub(crate) fn id(self) -> Option<String> {
-        self.short_text()
-            .map(Cow::into_owned)
-            .filter(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES)
+        self.short_text().map(Cow::into_owned).filter(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES)
     }
 
     /// Seconds since 1970, as a number or a string of it. `None` if that is not a plausible time.
@@ -75,9 +69,7 @@ impl<'a> Raw<'a> {
         if !self.is_present() {
             return None;
         }
-        serde_json::from_str(self.0)
-            .or_else(|_| serde_json::from_str(&without_huge_numbers(self.0)))
-            .ok()
+        serde_json::from_str(self.0).or_else(|_| serde_json::from_str(&without_huge_numbers(self.0))).ok()
     }
 
     /// An object. Its fields must be `Raw`: then no value in it can make it unreadable.

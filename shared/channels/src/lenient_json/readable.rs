@@ -16,10 +16,7 @@ impl<'a> Readable<'a> {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(ParseError::NotAnObject);
         }
-        Ok(Self {
-            text: storable(text),
-            without_huge_numbers: OnceCell::new(),
-        })
+        Ok(Self { text: storable(text), without_huge_numbers: OnceCell::new() })
     }
 
     /// Reads the body. Fails only if it is not JSON.
@@ -78,11 +75,7 @@ pub(super) fn without_huge_numbers(json: &str) -> String {
     let mut rest = json;
     while let Some(start) = rest.find(|first: char| matches!(first, '"' | '-' | '0'..='9')) {
         let (before, token) = rest.split_at(start);
-        let end = if token.starts_with('"') {
-            string_end(token)
-        } else {
-            number_end(token)
-        };
+        let end = if token.starts_with('"') { string_end(token) } else { number_end(token) };
         let (token, after) = token.split_at(end);
         let is_huge = !token.starts_with('"') && token.parse::<f64>().is_ok_and(f64::is_infinite);
         legible.push_str(before);
@@ -94,8 +87,7 @@ pub(super) fn without_huge_numbers(json: &str) -> String {
 }
 
 fn number_end(json: &str) -> usize {
-    json.find(|next: char| !matches!(next, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'))
-        .unwrap_or(json.len())
+    json.find(|next: char| !matches!(next, '0'..='9' | '+' | '-' | '.' | 'e' | 'E')).unwrap_or(json.len())
 }
 
 /// Behind the closing quote of the string that `json` starts with.

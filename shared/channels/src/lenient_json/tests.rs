@@ -100,15 +100,7 @@ fn nul_and_lone_surrogates_become_replacement_characters() {
 
 #[test]
 fn text_that_can_be_stored_is_left_alone() {
-    for json in [
-        r#""\ud83d\ude00""#,
-        r#""C:\\u0000""#,
-        r#""\\ud800""#,
-        r#""\n\u0001é""#,
-        r#""\u00""#,
-        r#""\ud8"#,
-        "\"\\",
-    ] {
+    for json in [r#""\ud83d\ude00""#, r#""C:\\u0000""#, r#""\\ud800""#, r#""\n\u0001é""#, r#""\u00""#, r#""\ud8"#, "\"\\"] {
         assert!(matches!(storable(json), Cow::Borrowed(same) if same == json), "{json}");
     }
 }
@@ -119,10 +111,7 @@ fn a_number_that_no_float_holds_reads_as_null_and_strings_keep_theirs() {
         without_huge_numbers(r#"{"1e999":[1e999,-1e999,12.5e3,"\"1e999",0e999]}"#),
         r#"{"1e999":[null,null,12.5e3,"\"1e999",0e999]}"#
     );
-    assert_eq!(
-        raw(r#"{"big":1e999,"small":1}"#).value(),
-        Some(serde_json::json!({"big": null, "small": 1}))
-    );
+    assert_eq!(raw(r#"{"big":1e999,"small":1}"#).value(), Some(serde_json::json!({"big": null, "small": 1})));
 }
 
 #[test]
@@ -146,26 +135,12 @@ fn only_what_is_no_json_object_is_an_error() {
     for body in [&b""[..], b"  ", b"[]", b"null", b"7", b"\"{}\"", b"\xef\xbb\xbf{}"] {
         assert_eq!(Readable::new(body).err(), Some(ParseError::NotAnObject), "{body:?}");
     }
-    assert_eq!(
-        Readable::new(b"{\"id\":\"\xff\"}").err(),
-        Some(ParseError::NotUtf8 { valid_bytes: 7 })
-    );
-    for body in [
-        "{",
-        "{}{}",
-        "{} x",
-        "{\"id\":}",
-        "{\"id\":\"a\u{0}b\"}",
-        "{\"tags\":[1,]}",
-        "{\"other\":[1}",
-        "{\"other\":01}",
-        "{'id':1}",
-    ] {
+    assert_eq!(Readable::new(b"{\"id\":\"\xff\"}").err(), Some(ParseError::NotUtf8 { valid_bytes: 7 }));
+    for body in
+        ["{", "{}{}", "{} x", "{\"id\":}", "{\"id\":\"a\u{0}b\"}", "{\"tags\":[1,]}", "{\"other\":[1}", "{\"other\":01}", "{'id':1}"]
+    {
         let readable = Readable::new(body.as_bytes()).unwrap();
-        assert!(
-            matches!(readable.read::<Person<'_>>(), Err(ParseError::NotJson { line: 1, .. })),
-            "{body}"
-        );
+        assert!(matches!(readable.read::<Person<'_>>(), Err(ParseError::NotJson { line: 1, .. })), "{body}");
     }
     assert!(Readable::new(b" \n{}\t").unwrap().read::<Person<'_>>().is_ok());
 }

@@ -14,12 +14,7 @@ pub(super) struct Content {
 
 impl Content {
     fn new(message_type: &'static str, text: Option<String>) -> Self {
-        Self {
-            message_type,
-            text,
-            media: None,
-            meta: Map::new(),
-        }
+        Self { message_type, text, media: None, meta: Map::new() }
     }
 
     /// Content of which `value` is kept in meta.
@@ -114,12 +109,7 @@ fn card_title(card: &Card<'_>) -> Option<String> {
         let parts: Vec<String> = [name.first.text(), name.last.text()].into_iter().flatten().collect();
         Some(parts.join(" ")).filter(|name| !name.is_empty())
     };
-    let phone = || {
-        card.phones
-            .list()
-            .into_iter()
-            .find_map(|phone| phone.object::<CardPhone<'_>>()?.phone.text())
-    };
+    let phone = || card.phones.list().into_iter().find_map(|phone| phone.object::<CardPhone<'_>>()?.phone.text());
     name.formatted.text().or_else(parts).or_else(phone)
 }
 
@@ -130,9 +120,7 @@ fn interactive(interactive: Raw<'_>) -> Option<Content> {
         let reply: Reply<'_> = raw.object()?;
         reply.title.text().or_else(|| reply.body.text()).or_else(|| reply.text.text())
     };
-    let text = [object.button_reply, object.list_reply, object.nfm_reply, object.body]
-        .into_iter()
-        .find_map(words);
+    let text = [object.button_reply, object.list_reply, object.nfm_reply, object.body].into_iter().find_map(words);
     Some(Content::with_meta("interactive", "interactive", interactive).with_text(text))
 }
 

@@ -44,19 +44,13 @@ pub(super) fn read(raw: Raw<'_>, message: &Message<'_>, around: &Around<'_>, eve
     if !person::is_identified(&person) {
         return events.push_other("message", Some("no_sender"));
     }
-    let notice = if &*kind == "system" && !around.are_echoes {
-        system::notice(message)
-    } else {
-        None
-    };
+    let notice = if &*kind == "system" && !around.are_echoes { system::notice(message) } else { None };
     let direction = match (&notice, around.are_echoes) {
         (Some(_), _) => Direction::System,
         (None, true) => Direction::Outbound,
         (None, false) => Direction::Inbound,
     };
-    let read = notice
-        .or_else(|| content::read(&kind, message))
-        .or_else(|| interactive_lost(&kind, message, around));
+    let read = notice.or_else(|| content::read(&kind, message)).or_else(|| interactive_lost(&kind, message, around));
     let content = read.unwrap_or_else(|| unsupported(&kind, raw, around));
     let (meta, reply_to) = with_circumstances(content.meta, message);
     events.push(EventBody::Message(Box::new(NewMessage {
@@ -85,11 +79,7 @@ fn customer(message: &Message<'_>, around: &Around<'_>) -> PersonRef {
     // An echo's contact may be the business itself.
     let is_sender =
         |contact: &&PersonRef| around.are_echoes && person::is_same(contact, &person::from_ids(message.from, message.from_user_id));
-    person::complete(
-        &mut customer,
-        around.contacts,
-        around.only_contact.filter(|contact| !is_sender(contact)),
-    );
+    person::complete(&mut customer, around.contacts, around.only_contact.filter(|contact| !is_sender(contact)));
     customer
 }
 
@@ -109,10 +99,7 @@ fn edit_or_revoke(kind: &str, message: &Message<'_>, at: Option<DateTime<Utc>>) 
         }
         "revoke" => {
             let revoke: Revoke<'_> = message.revoke.object()?;
-            Some(EventBody::Revoke(MessageRevoke {
-                target_external_id: revoke.original_message_id.id()?,
-                at,
-            }))
+            Some(EventBody::Revoke(MessageRevoke { target_external_id: revoke.original_message_id.id()?, at }))
         }
         _ => None,
     }
@@ -125,17 +112,8 @@ fn reaction(kind: &str, message: &Message<'_>, person: &PersonRef, is_echo: bool
         return None;
     }
     let reaction: Reaction<'_> = message.reaction.object()?;
-    let by = if is_echo {
-        BUSINESS.to_owned()
-    } else {
-        person.user_id.clone().or_else(|| person.phone.clone())?
-    };
-    Some(MessageReaction {
-        target_external_id: reaction.message_id.id()?,
-        by,
-        emoji: reaction.emoji.text(),
-        at,
-    })
+    let by = if is_echo { BUSINESS.to_owned() } else { person.user_id.clone().or_else(|| person.phone.clone())? };
+    Some(MessageReaction { target_external_id: reaction.message_id.id()?, by, emoji: reaction.emoji.text(), at })
 }
 
 /// A reply that Meta could not put into the webhook comes without its content, with errors on the message or on the change.
@@ -168,10 +146,7 @@ fn with_circumstances(mut meta: Map<String, Value>, message: &Message<'_>) -> (V
     ] {
         content::keep(&mut meta, key, value);
     }
-    for (key, flag) in [
-        ("forwarded", context.forwarded),
-        ("frequently_forwarded", context.frequently_forwarded),
-    ] {
+    for (key, flag) in [("forwarded", context.forwarded), ("frequently_forwarded", context.frequently_forwarded)] {
         if flag.is_true() {
             meta.insert(key.to_owned(), Value::Bool(true));
         }

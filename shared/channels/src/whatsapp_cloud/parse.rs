@@ -14,10 +14,7 @@ use domain::{ChannelEvent, EventBody, PersonRef};
 pub fn parse(body: &[u8]) -> Result<Vec<ChannelEvent>, ParseError> {
     let readable = Readable::new(body)?;
     let body: Body<'_> = readable.read()?;
-    let mut events = Events {
-        list: Vec::new(),
-        channel: None,
-    };
+    let mut events = Events { list: Vec::new(), channel: None };
     if let Some(object) = body.object.string().filter(|object| object != OBJECT) {
         events.push_other("object", Some(&object));
         return Ok(events.list);
@@ -37,11 +34,7 @@ pub(super) struct Events {
 impl Events {
     pub(super) fn push(&mut self, body: EventBody) {
         let position = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-        self.list.push(ChannelEvent {
-            channel_external_id: self.channel.clone(),
-            position,
-            body,
-        });
+        self.list.push(ChannelEvent { channel_external_id: self.channel.clone(), position, body });
     }
 
     /// What is kept in the raw event only: `field`, or `field:detail`.
@@ -87,12 +80,7 @@ fn read_messages(value: &Value<'_>, are_echoes: bool, events: &mut Events) {
         [contact] if have_one_customer(&messages, are_echoes) => Some(contact),
         _ => None,
     };
-    let around = message::Around {
-        are_echoes,
-        contacts: &contacts,
-        only_contact,
-        errors: value.errors,
-    };
+    let around = message::Around { are_echoes, contacts: &contacts, only_contact, errors: value.errors };
     for (raw, message) in &messages {
         match message {
             Some(message) => message::read(*raw, message, &around, events),
@@ -103,10 +91,7 @@ fn read_messages(value: &Value<'_>, are_echoes: bool, events: &mut Events) {
 
 /// Are all these messages from (echoes: to) the same person, as far as they say?
 fn have_one_customer(messages: &[(Raw<'_>, Option<Message<'_>>)], are_echoes: bool) -> bool {
-    let mut customers = messages
-        .iter()
-        .filter_map(|(_, message)| message.as_ref())
-        .map(|message| person::ids(message, are_echoes));
+    let mut customers = messages.iter().filter_map(|(_, message)| message.as_ref()).map(|message| person::ids(message, are_echoes));
     let first = customers.next();
     customers.all(|customer| Some(customer) == first)
 }

@@ -10,27 +10,17 @@ use domain::PersonRef;
 /// An element of `contacts`. A profile without a name shows its username.
 pub(super) fn of_contact(contact: &Contact<'_>) -> PersonRef {
     let name = contact.profile.name.text().or_else(|| contact.profile.username.text());
-    PersonRef {
-        name,
-        ..from_ids(contact.wa_id, contact.user_id)
-    }
+    PersonRef { name, ..from_ids(contact.wa_id, contact.user_id) }
 }
 
 /// The ids that a message gives of the customer: (phone, user id).
 pub(super) fn ids<'a>(message: &Message<'a>, is_echo: bool) -> (Raw<'a>, Raw<'a>) {
-    if is_echo {
-        (message.to, message.to_user_id)
-    } else {
-        (message.from, message.from_user_id)
-    }
+    if is_echo { (message.to, message.to_user_id) } else { (message.from, message.from_user_id) }
 }
 
 /// A person by the ids alone. What stands for the phone may be a user id too: it is a phone only if it is all digits.
 pub(super) fn from_ids(phone: Raw<'_>, user_id: Raw<'_>) -> PersonRef {
-    let mut person = PersonRef {
-        user_id: user_id.id(),
-        ..PersonRef::default()
-    };
+    let mut person = PersonRef { user_id: user_id.id(), ..PersonRef::default() };
     if let Some(id) = phone.id() {
         let digits = id.strip_prefix('+').unwrap_or(&id);
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -45,14 +35,8 @@ pub(super) fn from_ids(phone: Raw<'_>, user_id: Raw<'_>) -> PersonRef {
 /// Adds what a contact knows of the person: the name, and the id that is missing. Without a contact that shares an id,
 /// `only_contact` is taken, the one that came with messages of one person.
 pub(super) fn complete(person: &mut PersonRef, contacts: &[PersonRef], only_contact: Option<&PersonRef>) {
-    let by_user_id = contacts
-        .iter()
-        .find(|contact| is_shared(contact.user_id.as_ref(), person.user_id.as_ref()));
-    let known = by_user_id.or_else(|| {
-        contacts
-            .iter()
-            .find(|contact| is_shared(contact.phone.as_ref(), person.phone.as_ref()))
-    });
+    let by_user_id = contacts.iter().find(|contact| is_shared(contact.user_id.as_ref(), person.user_id.as_ref()));
+    let known = by_user_id.or_else(|| contacts.iter().find(|contact| is_shared(contact.phone.as_ref(), person.phone.as_ref())));
     let Some(contact) = known.or(only_contact) else {
         return;
     };

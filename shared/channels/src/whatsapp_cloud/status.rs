@@ -26,15 +26,6 @@ pub(super) fn read(raw: Raw<'_>, events: &mut Events) {
     let Some(external_id) = receipt.id.id() else {
         return events.push_other("status", Some("no_id"));
     };
-    let errors = if status == DeliveryStatus::Failed {
-        receipt.errors.value()
-    } else {
-        None
-    };
-    events.push(EventBody::Status(StatusUpdate {
-        external_id,
-        status,
-        at: receipt.timestamp.time(),
-        errors,
-    }));
+    let errors = if status == DeliveryStatus::Failed { receipt.errors.value() } else { None };
+    events.push(EventBody::Status(StatusUpdate { external_id, status, at: receipt.timestamp.time(), errors }));
 }

@@ -52,33 +52,15 @@ fn body_with(value: &Value) -> String {
 
 /// The message with this id.
 fn message<'e>(events: &'e [EventBody], id: &str) -> &'e NewMessage {
-    messages_in(events)
-        .into_iter()
-        .find(|message| message.external_id == id)
-        .unwrap_or_else(|| panic!("no message {id} in {events:?}"))
+    messages_in(events).into_iter().find(|message| message.external_id == id).unwrap_or_else(|| panic!("no message {id} in {events:?}"))
 }
 
 fn messages_in(events: &[EventBody]) -> Vec<&NewMessage> {
-    let messages = events.iter().filter_map(|event| {
-        if let EventBody::Message(message) = event {
-            Some(&**message)
-        } else {
-            None
-        }
-    });
+    let messages = events.iter().filter_map(|event| if let EventBody::Message(message) = event { Some(&**message) } else { None });
     messages.collect()
 }
 
 /// The fields of all `Other` events.
 fn others_in(events: &[EventBody]) -> Vec<&str> {
-    events
-        .iter()
-        .filter_map(|event| {
-            if let EventBody::Other { field } = event {
-                Some(field.as_str())
-            } else {
-                None
-            }
-        })
-        .collect()
+    events.iter().filter_map(|event| if let EventBody::Other { field } = event { Some(field.as_str()) } else { None }).collect()
 }

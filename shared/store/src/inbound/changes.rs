@@ -79,10 +79,13 @@ async fn revokes(conn: &mut PgConnection, items: &[Located]) -> Result<usize, St
     Ok(usize::try_from(result.rows_affected()).unwrap_or(usize::MAX))
 }
 
+/// Each person's latest reaction, with its time in milliseconds.
+type ReactionsByPerson<'a> = BTreeMap<&'a str, (i64, &'a MessageReaction)>;
+
 /// `chat_messages.reactions` is `{who: {"emoji": text or null, "at": milliseconds}}`. A reaction taken back stays as null,
 /// so that an older one that arrives later does not bring it back.
 async fn reactions(conn: &mut PgConnection, items: &[Located]) -> Result<usize, StoreError> {
-    let mut by_target: BTreeMap<_, (&Located, BTreeMap<&str, (i64, &MessageReaction)>)> = BTreeMap::new();
+    let mut by_target: BTreeMap<_, (&Located, ReactionsByPerson<'_>)> = BTreeMap::new();
     for (item, reaction) in of_kind(items, |body| if let EventBody::Reaction(reaction) = body { Some(reaction) } else { None }) {
         let at = effective_time(reaction.at, item.received_at).timestamp_millis();
         let target = by_target.entry(row_key(item, &reaction.target_external_id)).or_insert_with(|| (item, BTreeMap::new()));

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::{Connection, PgConnection};
 
-/// Writes `items` like [`write`], but halves what is refused for its data until the culprits are alone; these are left out.
+/// Writes `items` like [`write()`], but halves what is refused for its data until the culprits are alone; these are left out.
 /// Returns what was written, and the indexes of the refused items with the reason.
 pub async fn write_isolating(
     conn: &mut PgConnection,

@@ -123,7 +123,9 @@ pub(super) async fn insert(
     if written.messages.iter().any(|message| !moved.contains_key(&(message.tenant_id, message.conversation_id))) {
         return Err(StoreError::Stale("a conversation"));
     }
-    let overrides = moved.into_iter().filter_map(|((tenant_id, conversation_id), until)| Some(OverrideSet { tenant_id, conversation_id, until: until? }));
+    let overrides = moved
+        .into_iter()
+        .filter_map(|((tenant_id, conversation_id), until)| Some(OverrideSet { tenant_id, conversation_id, until: until? }));
     written.overrides.extend(overrides);
     Ok(())
 }

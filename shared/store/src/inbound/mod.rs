@@ -70,7 +70,12 @@ impl Written {
 ///
 /// Fails with [`StoreError::Stale`] if a cached conversation was closed or merged, or a race for a new person was lost: the
 /// caller rolls back, forgets (`PeopleCache::clear`) and runs it again.
-pub async fn write(conn: &mut PgConnection, cache: &PeopleCache, items: &[Located], override_ttl: TimeDelta) -> Result<Written, StoreError> {
+pub async fn write(
+    conn: &mut PgConnection,
+    cache: &PeopleCache,
+    items: &[Located],
+    override_ttl: TimeDelta,
+) -> Result<Written, StoreError> {
     let mut written = Written::default();
     let new_messages = messages::NewMessages::of(items);
     let people = people::resolve(conn, cache, items, &new_messages).await?;

@@ -1,6 +1,10 @@
 //! Who a message is from (or to): the customer and the conversation, found, made or merged.
 
-use super::{Located, PeopleCache, messages::NewMessages, merge, people_cache::{KnownPerson, PersonKey}};
+use super::{
+    Located, PeopleCache, merge,
+    messages::NewMessages,
+    people_cache::{KnownPerson, PersonKey},
+};
 use crate::{StoreError, channel_instances::ChannelRef};
 use domain::{ConversationId, CustomerId, EventBody, PersonRef};
 use sqlx::PgConnection;
@@ -59,7 +63,7 @@ pub(super) async fn resolve(
     messages: &NewMessages<'_>,
 ) -> Result<People, StoreError> {
     let mut people = People::default();
-    let mut unknown: BTreeMap<(ChannelKey, Option<String>, Option<String>), (PersonKey, Option<String>)> = BTreeMap::new();
+    let mut unknown: BTreeMap<_, (PersonKey, Option<String>)> = BTreeMap::new();
     for (item, message, _) in &messages.rows {
         let key = PersonKey::of(item.channel, &message.person);
         // The name that an echo carries is the customer's too.
@@ -197,7 +201,8 @@ impl Directory {
 
 async fn read(conn: &mut PgConnection, keys: impl Iterator<Item = &PersonKey> + Clone) -> Result<Directory, StoreError> {
     let mut directory = Directory::default();
-    let wanted: BTreeSet<(ChannelKey, &String)> = keys.clone().flat_map(|key| external_ids(key).map(|id| (channel_key(key.channel), id))).collect();
+    let wanted: BTreeSet<(ChannelKey, &String)> =
+        keys.clone().flat_map(|key| external_ids(key).map(|id| (channel_key(key.channel), id))).collect();
     let identities = sqlx::query!(
         r#"SELECT i.tenant_id, i.channel_instance_id, i.external_id, i.customer_id
            FROM unnest($1::int4[], $2::uuid[], $3::text[]) w(tenant_id, channel_instance_id, external_id)
@@ -208,9 +213,9 @@ async fn read(conn: &mut PgConnection, keys: impl Iterator<Item = &PersonKey> + 
     )
     .fetch_all(&mut *conn)
     .await?;
-    directory.identities.extend(
-        identities.into_iter().map(|r| (((r.tenant_id, r.channel_instance_id), r.external_id), CustomerId(r.customer_id))),
-    );
+    directory
+        .identities
+        .extend(identities.into_iter().map(|r| (((r.tenant_id, r.channel_instance_id), r.external_id), CustomerId(r.customer_id))));
     let phones: BTreeSet<(i32, String)> =
         keys.filter_map(|key| Some((key.channel.tenant_id.0, key.phone.as_deref().and_then(phone_number)?))).collect();
     let owners = sqlx::query!(
@@ -277,7 +282,8 @@ async fn conversations(
     customers: &[(PersonKey, Option<String>, CustomerId)],
 ) -> Result<HashMap<(ChannelKey, CustomerId), ConversationId>, StoreError> {
     let owner: HashMap<&PersonKey, CustomerId> = customers.iter().map(|(key, _, customer)| (key, *customer)).collect();
-    let wanted: BTreeSet<(ChannelKey, CustomerId)> = customers.iter().map(|(key, _, customer)| (channel_key(key.channel), *customer)).collect();
+    let wanted: BTreeSet<(ChannelKey, CustomerId)> =
+        customers.iter().map(|(key, _, customer)| (channel_key(key.channel), *customer)).collect();
     let mut found = live(conn, &wanted).await?;
     let missing: HashSet<_> = wanted.iter().filter(|w| !found.contains_key(*w)).copied().collect();
     if missing.is_empty() {
@@ -305,7 +311,8 @@ async fn conversations(
     .into_iter()
     .map(|r| (r.channel_instance_id, r.external_id))
     .collect();
-    let to_open: BTreeSet<_> = candidates.into_iter().filter(|(place, id)| !seen.contains(&(place.0.1, (*id).clone()))).map(|(place, _)| place).collect();
+    let to_open: BTreeSet<_> =
+        candidates.into_iter().filter(|(place, id)| !seen.contains(&(place.0.1, (*id).clone()))).map(|(place, _)| place).collect();
     sqlx::query!(
         "INSERT INTO chat_conversations (tenant_id, id, channel_instance_id, customer_id, channel_source)
          SELECT n.tenant_id, n.id, n.channel_instance_id, n.customer_id, $5
@@ -342,8 +349,5 @@ async fn live(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|r| (((r.tenant_id, r.channel_instance_id), CustomerId(r.customer_id)), ConversationId(r.id)))
-        .collect())
+    Ok(rows.into_iter().map(|r| (((r.tenant_id, r.channel_instance_id), CustomerId(r.customer_id)), ConversationId(r.id))).collect())
 }

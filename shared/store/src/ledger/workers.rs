@@ -44,12 +44,9 @@ pub async fn unregister_worker(pool: &PgPool, id: WorkerId) -> Result<(), StoreE
 
 /// How many jobs of `queue` all live workers together can run at once.
 pub async fn live_slots(pool: &PgPool, queue: &str) -> Result<i64, StoreError> {
-    Ok(sqlx::query_scalar!(
-        r#"SELECT coalesce(sum(concurrency), 0) AS "slots!" FROM job_workers WHERE $1 = ANY(queues)"#,
-        queue
-    )
-    .fetch_one(pool)
-    .await?)
+    Ok(sqlx::query_scalar!(r#"SELECT coalesce(sum(concurrency), 0) AS "slots!" FROM job_workers WHERE $1 = ANY(queues)"#, queue)
+        .fetch_one(pool)
+        .await?)
 }
 
 /// The queues that an operator paused.

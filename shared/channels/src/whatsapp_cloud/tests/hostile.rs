@@ -9,9 +9,7 @@ const GOOD: &str = r#"{"id":"wamid.GOOD","from":"111","timestamp":"1760000000","
 
 /// A body whose messages are this JSON text and, around it, two good ones.
 fn between_good_ones(element: &str) -> String {
-    body_with(&json!({"messages": ["GOOD", "ELEMENT", "GOOD"]}))
-        .replace("\"GOOD\"", GOOD)
-        .replace("\"ELEMENT\"", element)
+    body_with(&json!({"messages": ["GOOD", "ELEMENT", "GOOD"]})).replace("\"GOOD\"", GOOD).replace("\"ELEMENT\"", element)
 }
 
 /// The events of the element between the two good messages, which must have survived it.
@@ -20,11 +18,7 @@ fn survived(element: &str) -> Vec<EventBody> {
     let last = events.pop().unwrap();
     let first = events.remove(0);
     for good in [&first, &last] {
-        assert_eq!(
-            messages_in(std::slice::from_ref(good))[0].content.as_deref(),
-            Some("still here"),
-            "beside {element:.200}"
-        );
+        assert_eq!(messages_in(std::slice::from_ref(good))[0].content.as_deref(), Some("still here"), "beside {element:.200}");
     }
     events
 }
@@ -34,13 +28,7 @@ fn an_element_that_is_no_message_costs_only_itself() {
     for element in ["null", "7", "1e999", "\"wamid\"", "[]", "[{}]", "true"] {
         assert_eq!(others_in(&survived(element)), ["message:not_an_object"], "{element}");
     }
-    for element in [
-        "{}",
-        r#"{"id":null}"#,
-        r#"{"id":""}"#,
-        r#"{"id":{},"from":"111"}"#,
-        r#"{"id":1.5,"from":"111"}"#,
-    ] {
+    for element in ["{}", r#"{"id":null}"#, r#"{"id":""}"#, r#"{"id":{},"from":"111"}"#, r#"{"id":1.5,"from":"111"}"#] {
         assert_eq!(others_in(&survived(element)), ["message:no_id"], "{element}");
     }
 }
@@ -53,11 +41,7 @@ fn a_message_with_wrong_types_everywhere_is_kept_by_its_id() {
         );
         let events = survived(&element);
         let message = message(&events, "wamid.A");
-        assert_eq!(
-            (message.message_type.as_str(), message.sent_at, &message.reply_to),
-            ("unsupported", None, &None),
-            "{wrong}"
-        );
+        assert_eq!((message.message_type.as_str(), message.sent_at, &message.reply_to), ("unsupported", None, &None), "{wrong}");
     }
 }
 
@@ -65,11 +49,7 @@ fn a_message_with_wrong_types_everywhere_is_kept_by_its_id() {
 fn nesting_without_end_costs_the_part_that_has_it() {
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let in_text = format!(r#"{{"id":"wamid.A","from":"111","type":"text","text":{{"body":{deep}}}}}"#);
-    assert_eq!(
-        message(&survived(&in_text), "wamid.A").meta,
-        json!({"type": "text"}),
-        "too deep to keep as JSON"
-    );
+    assert_eq!(message(&survived(&in_text), "wamid.A").meta, json!({"type": "text"}), "too deep to keep as JSON");
     let beside_text =
         format!(r#"{{"id":"wamid.A","from":"111","type":"text","text":{{"body":"hi"}},"context":{{"x":{deep}}},"referral":{deep}}}"#);
     let events = survived(&beside_text);
@@ -82,13 +62,8 @@ fn nesting_without_end_costs_the_part_that_has_it() {
 #[test]
 fn three_megabytes_of_text_come_out_whole() {
     let long = "é\\n\\ud83d\\ude00".repeat(200_000);
-    let events = survived(&format!(
-        r#"{{"id":"wamid.A","from":"111","type":"text","text":{{"body":"{long}"}}}}"#
-    ));
-    assert_eq!(
-        message(&events, "wamid.A").content.as_deref(),
-        Some("é\n😀".repeat(200_000).as_str())
-    );
+    let events = survived(&format!(r#"{{"id":"wamid.A","from":"111","type":"text","text":{{"body":"{long}"}}}}"#));
+    assert_eq!(message(&events, "wamid.A").content.as_deref(), Some("é\n😀".repeat(200_000).as_str()));
 }
 
 #[test]
@@ -112,10 +87,7 @@ fn of_a_key_given_twice_the_last_one_counts() {
 #[test]
 fn an_endless_id_or_word_is_not_taken_over() {
     let endless = "9".repeat(MAX_ID_BYTES + 1);
-    assert_eq!(
-        others_in(&survived(&format!(r#"{{"id":"{endless}","from":"111"}}"#))),
-        ["message:no_id"]
-    );
+    assert_eq!(others_in(&survived(&format!(r#"{{"id":"{endless}","from":"111"}}"#))), ["message:no_id"]);
     let status = body_with(&json!({"statuses": [{"id": "wamid.A", "status": endless}]}));
     assert_eq!(others_in(&bodies(&status)), [format!("status:{}", "9".repeat(64))]);
     let field = json!({"entry": [{"changes": [{"field": endless}]}]}).to_string();
@@ -124,25 +96,12 @@ fn an_endless_id_or_word_is_not_taken_over() {
 
 #[test]
 fn odd_receipts_cost_only_themselves() {
-    let odd = [
-        json!(null),
-        json!([]),
-        json!({}),
-        json!({"status": "read"}),
-        json!({"id": "wamid.A"}),
-        json!({"id": 5, "status": 5}),
-    ];
+    let odd = [json!(null), json!([]), json!({}), json!({"status": "read"}), json!({"id": "wamid.A"}), json!({"id": 5, "status": 5})];
     let good = json!({"id": "wamid.GOOD", "status": "read"});
     let statuses: Vec<Value> = odd.into_iter().chain([good]).collect();
     let events = bodies(&body_with(&json!({"statuses": statuses})));
-    let others = [
-        "status:not_an_object",
-        "status:not_an_object",
-        "status:no_status",
-        "status:no_id",
-        "status:no_status",
-        "status:no_status",
-    ];
+    let others =
+        ["status:not_an_object", "status:not_an_object", "status:no_status", "status:no_id", "status:no_status", "status:no_status"];
     assert_eq!(others_in(&events), others);
     assert!(matches!(&events[6], EventBody::Status(status) if status.external_id == "wamid.GOOD"));
 }
@@ -179,15 +138,10 @@ fn any_json() -> impl Strategy<Value = Value> {
 /// All values in `root`, without `root` itself, as JSON pointers.
 fn pointers(root: &Value, at: &str, found: &mut Vec<String>) {
     let children: Vec<(String, &Value)> = match root {
-        Value::Array(list) => list
-            .iter()
-            .enumerate()
-            .map(|(index, child)| (format!("{at}/{index}"), child))
-            .collect(),
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, child)| (format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), child))
-            .collect(),
+        Value::Array(list) => list.iter().enumerate().map(|(index, child)| (format!("{at}/{index}"), child)).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(key, child)| (format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), child)).collect()
+        }
         _ => Vec::new(),
     };
     for (pointer, child) in children {

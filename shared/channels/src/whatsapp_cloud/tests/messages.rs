@@ -33,10 +33,7 @@ fn a_text_message_becomes_one_event_with_everything_it_says() {
 fn media_keeps_what_is_needed_to_fetch_it_and_the_caption_is_the_content() {
     let events = events_of("media");
     let image = message(&events, "wamid.IMAGE");
-    assert_eq!(
-        (image.message_type.as_str(), image.content.as_deref()),
-        ("image", Some("The dent is on the left"))
-    );
+    assert_eq!((image.message_type.as_str(), image.content.as_deref()), ("image", Some("The dent is on the left")));
     assert_eq!(
         image.media,
         Some(Media {
@@ -104,32 +101,17 @@ fn interactive_replies_read_as_their_title_and_keep_their_ids() {
     assert_eq!(content("wamid.CALLPERMISSION"), None);
     assert!(messages_in(&events).iter().all(|message| message.message_type == "interactive"));
     let button = message(&events, "wamid.BUTTONREPLY");
-    assert_eq!(
-        button.meta,
-        json!({"interactive": {"type": "button_reply", "button_reply": {"id": "yes", "title": "Yes, please"}}})
-    );
+    assert_eq!(button.meta, json!({"interactive": {"type": "button_reply", "button_reply": {"id": "yes", "title": "Yes, please"}}}));
     assert_eq!(button.reply_to.as_deref(), Some("wamid.ASKED"));
-    assert_eq!(
-        message(&events, "wamid.LISTREPLY").meta["interactive"]["list_reply"]["id"],
-        "slot-2"
-    );
-    assert_eq!(
-        message(&events, "wamid.FLOW").meta["interactive"]["nfm_reply"]["response_json"],
-        r#"{"rating":"4"}"#
-    );
-    assert_eq!(
-        message(&events, "wamid.CALLPERMISSION").meta["interactive"]["call_permission_reply"]["response"],
-        "accept"
-    );
+    assert_eq!(message(&events, "wamid.LISTREPLY").meta["interactive"]["list_reply"]["id"], "slot-2");
+    assert_eq!(message(&events, "wamid.FLOW").meta["interactive"]["nfm_reply"]["response_json"], r#"{"rating":"4"}"#);
+    assert_eq!(message(&events, "wamid.CALLPERMISSION").meta["interactive"]["call_permission_reply"]["response"], "accept");
 }
 
 #[test]
 fn an_interactive_reply_that_meta_lost_is_kept_with_the_errors_of_the_change() {
     let events = events_of("interactive");
-    assert_eq!(
-        message(&events, "wamid.LOST").meta,
-        json!({"errors": [{"code": 131_000, "title": "Something went wrong"}]})
-    );
+    assert_eq!(message(&events, "wamid.LOST").meta, json!({"errors": [{"code": 131_000, "title": "Something went wrong"}]}));
     assert!(others_in(&events).is_empty(), "the errors belong to the message: {events:?}");
 }
 
@@ -141,10 +123,7 @@ fn buttons_and_orders_read_as_their_text() {
     assert_eq!(button.meta, json!({"button": {"payload": "stop-1", "text": "Stop"}}));
     assert_eq!(button.reply_to.as_deref(), Some("wamid.TEMPLATE"));
     let order = message(&events, "wamid.ORDER");
-    assert_eq!(
-        (order.message_type.as_str(), order.content.as_deref()),
-        ("order", Some("Gift wrapped, please"))
-    );
+    assert_eq!((order.message_type.as_str(), order.content.as_deref()), ("order", Some("Gift wrapped, please")));
     assert_eq!(order.meta["order"]["product_items"][0]["quantity"], 2);
 }
 
@@ -153,10 +132,7 @@ fn the_circumstances_of_a_message_are_kept_in_meta() {
     let events = events_of("circumstances");
     let reply = message(&events, "wamid.REPLY");
     assert_eq!(reply.reply_to.as_deref(), Some("wamid.ASKED"));
-    assert_eq!(
-        reply.meta,
-        json!({"referred_product": {"catalog_id": "901", "product_retailer_id": "kettle-blue"}})
-    );
+    assert_eq!(reply.meta, json!({"referred_product": {"catalog_id": "901", "product_retailer_id": "kettle-blue"}}));
     assert_eq!(message(&events, "wamid.FORWARDED").meta, json!({"forwarded": true}));
     assert_eq!(message(&events, "wamid.FORWARDED").reply_to, None);
     assert_eq!(message(&events, "wamid.CHAIN").meta, json!({"frequently_forwarded": true}));
@@ -167,16 +143,9 @@ fn the_circumstances_of_a_message_are_kept_in_meta() {
 #[test]
 fn what_nobody_knows_is_kept_as_unsupported_with_the_providers_word_and_its_json() {
     let events = events_of("unsupported");
-    for (id, word) in [
-        ("wamid.POLL", "unsupported"),
-        ("wamid.WELCOME", "request_welcome"),
-        ("wamid.HOLOGRAM", "hologram"),
-    ] {
+    for (id, word) in [("wamid.POLL", "unsupported"), ("wamid.WELCOME", "request_welcome"), ("wamid.HOLOGRAM", "hologram")] {
         let message = message(&events, id);
-        assert_eq!(
-            (message.message_type.as_str(), &message.content, message.meta["type"].as_str()),
-            ("unsupported", &None, Some(word))
-        );
+        assert_eq!((message.message_type.as_str(), &message.content, message.meta["type"].as_str()), ("unsupported", &None, Some(word)));
         assert_eq!(message.meta["raw"]["id"], id);
     }
     assert_eq!(message(&events, "wamid.POLL").meta["errors"][0]["code"], 131_051);
@@ -185,20 +154,8 @@ fn what_nobody_knows_is_kept_as_unsupported_with_the_providers_word_and_its_json
 
 #[test]
 fn a_known_type_without_its_content_is_unsupported_and_keeps_its_json() {
-    let kinds = [
-        "text",
-        "image",
-        "video",
-        "audio",
-        "voice",
-        "document",
-        "sticker",
-        "location",
-        "contacts",
-        "interactive",
-        "button",
-        "order",
-    ];
+    let kinds =
+        ["text", "image", "video", "audio", "voice", "document", "sticker", "location", "contacts", "interactive", "button", "order"];
     for kind in kinds.into_iter().chain(["reaction", "edit", "revoke", "system"]) {
         for content in [json!(null), json!("x"), json!(7), json!([]), json!([[]])] {
             let element = json!({"id": "wamid.A", "from": "4915550100300", "timestamp": "1760000000", "type": kind, kind: content});
@@ -214,9 +171,8 @@ fn a_known_type_without_its_content_is_unsupported_and_keeps_its_json() {
 #[test]
 fn a_text_that_is_no_string_is_unsupported_and_an_empty_one_is_a_text_without_content() {
     let text = |body: Value| {
-        let events = bodies(&body_with(
-            &json!({"messages": [{"id": "wamid.A", "from": "4915550100300", "type": "text", "text": {"body": body}}]}),
-        ));
+        let events =
+            bodies(&body_with(&json!({"messages": [{"id": "wamid.A", "from": "4915550100300", "type": "text", "text": {"body": body}}]})));
         let message = message(&events, "wamid.A");
         (message.message_type.clone(), message.content.clone())
     };

@@ -34,10 +34,7 @@ fn expected(name: &str) -> &'static [&'static str] {
     match name {
         "system__phone_number_change" => &["system", "person_changed"],
         "system__identity_change" => &["system"],
-        _ => BY_PREFIX
-            .iter()
-            .find(|(prefix, _)| name.starts_with(prefix))
-            .map_or(&["other"], |(_, events)| *events),
+        _ => BY_PREFIX.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or(&["other"], |(_, events)| *events),
     }
 }
 
@@ -65,10 +62,7 @@ fn every_recorded_payload_becomes_the_events_its_name_promises() {
         return;
     };
     let mut count = 0;
-    for file in files
-        .map(|file| file.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "json"))
-    {
+    for file in files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "json")) {
         let stem = file.file_stem().unwrap().to_str().unwrap().to_owned();
         let name = stem.split_once('_').unwrap().1;
         let words: Vec<String> = bodies(&std::fs::read_to_string(&file).unwrap()).iter().map(word).collect();

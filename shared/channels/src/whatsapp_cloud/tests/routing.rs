@@ -21,15 +21,9 @@ fn each_number_is_named_once_in_the_order_of_the_body() {
 #[test]
 fn odd_parts_do_not_hide_the_others() {
     let good = change(&json!({"phone_number_id": "1"}));
-    for odd in [
-        json!(null),
-        json!(7),
-        json!("x"),
-        json!([]),
-        json!([good]),
-        json!({}),
-        json!({"phone_number_id": {"phone_number_id": "9"}}),
-    ] {
+    for odd in
+        [json!(null), json!(7), json!("x"), json!([]), json!([good]), json!({}), json!({"phone_number_id": {"phone_number_id": "9"}})]
+    {
         let bodies = [
             json!({"entry": [odd, {"changes": [good]}]}),
             json!({"entry": [{"changes": odd}, {"changes": [good]}]}),
@@ -42,10 +36,7 @@ fn odd_parts_do_not_hide_the_others() {
         for body in bodies.iter().filter(|body| body["object"] != json!("x")) {
             let routed = routed(body);
             assert_eq!(routed.last().map(String::as_str), Some("1"), "{body}");
-            assert!(
-                routed.iter().all(|id| id == "1" || id == "7" || id == "x"),
-                "{body} gave {routed:?}"
-            );
+            assert!(routed.iter().all(|id| id == "1" || id == "7" || id == "x"), "{body} gave {routed:?}");
         }
     }
     assert!(routed(&json!({"entry": "x"})).is_empty());
@@ -58,44 +49,26 @@ fn bodies_of_other_products_and_bodies_that_name_no_number_are_for_nobody() {
         assert!(routed(&json!({"object": object, "entry": entry})).is_empty());
         assert!(routed(&json!({"entry": entry, "object": object})).is_empty());
     }
-    for body in [
-        json!({}),
-        json!({"object": "whatsapp_business_account"}),
-        json!({"entry": [{"changes": [{"field": "account_update"}]}]}),
-    ] {
+    for body in [json!({}), json!({"object": "whatsapp_business_account"}), json!({"entry": [{"changes": [{"field": "account_update"}]}]})]
+    {
         assert!(routed(&body).is_empty(), "{body}");
     }
 }
 
 #[test]
 fn what_is_not_a_json_object_is_an_error_for_route_and_parse_alike() {
-    for body in [
-        &b""[..],
-        b"[]",
-        b"\"x\"",
-        b"null",
-        b"{",
-        b"{\"entry\":[}",
-        b"{\"object\":\"\xff\"}",
-        b"{} {}",
-    ] {
+    for body in [&b""[..], b"[]", b"\"x\"", b"null", b"{", b"{\"entry\":[}", b"{\"object\":\"\xff\"}", b"{} {}"] {
         let error = route(body).unwrap_err();
         assert_eq!(parse(body).unwrap_err(), error, "{body:?}");
-        assert!(matches!(
-            error,
-            ParseError::NotAnObject | ParseError::NotJson { .. } | ParseError::NotUtf8 { .. }
-        ));
+        assert!(matches!(error, ParseError::NotAnObject | ParseError::NotJson { .. } | ParseError::NotUtf8 { .. }));
     }
 }
 
 #[test]
 fn route_names_the_numbers_that_parse_gives_its_events() {
     for (name, body) in FIXTURES {
-        let mut of_events: Vec<String> = parse(body.as_bytes())
-            .unwrap()
-            .into_iter()
-            .filter_map(|event| event.channel_external_id)
-            .collect();
+        let mut of_events: Vec<String> =
+            parse(body.as_bytes()).unwrap().into_iter().filter_map(|event| event.channel_external_id).collect();
         of_events.dedup();
         assert_eq!(route(body.as_bytes()).unwrap(), of_events, "{name}");
     }

@@ -28,30 +28,16 @@ fn edit(target: &str, message_type: &str, content: &str, media: Option<Media>) -
 }
 
 fn revoke(target: &str) -> EventBody {
-    EventBody::Revoke(MessageRevoke {
-        target_external_id: target.to_owned(),
-        at: at(),
-    })
+    EventBody::Revoke(MessageRevoke { target_external_id: target.to_owned(), at: at() })
 }
 
 fn ids(phone: Option<&str>, user_id: Option<&str>) -> PersonRef {
-    PersonRef {
-        phone: phone.map(str::to_owned),
-        user_id: user_id.map(str::to_owned),
-        name: None,
-    }
+    PersonRef { phone: phone.map(str::to_owned), user_id: user_id.map(str::to_owned), name: None }
 }
 
 #[test]
 fn reactions_edits_and_revokes_name_the_message_they_are_about() {
-    let image = Media {
-        kind: "image".to_owned(),
-        id: Some("801".to_owned()),
-        url: None,
-        mime_type: None,
-        sha256: None,
-        filename: None,
-    };
+    let image = Media { kind: "image".to_owned(), id: Some("801".to_owned()), url: None, mime_type: None, sha256: None, filename: None };
     let expected = [
         reaction("4915550100300", "wamid.OURS", Some("👍")),
         reaction("4915550100300", "wamid.OURS", None),
@@ -66,9 +52,7 @@ fn reactions_edits_and_revokes_name_the_message_they_are_about() {
 #[test]
 fn an_edit_to_something_unknown_changes_nothing_and_is_kept_as_unsupported() {
     let edit = json!({"original_message_id": "wamid.TEXT", "message": {"type": "hologram", "hologram": {}}});
-    let events = bodies(&body_with(
-        &json!({"messages": [{"id": "wamid.E", "from": "111", "type": "edit", "edit": edit}]}),
-    ));
+    let events = bodies(&body_with(&json!({"messages": [{"id": "wamid.E", "from": "111", "type": "edit", "edit": edit}]})));
     assert_eq!(message(&events, "wamid.E").message_type, "unsupported");
     assert_eq!(events.len(), 1);
 }
@@ -77,19 +61,11 @@ fn an_edit_to_something_unknown_changes_nothing_and_is_kept_as_unsupported() {
 fn a_changed_number_is_a_notice_and_says_who_became_whom() {
     let events = events_of("system");
     let kinds: Vec<bool> = events.iter().map(|event| matches!(event, EventBody::PersonChanged(_))).collect();
-    assert_eq!(
-        kinds,
-        [false, true, false, true, false, true, false],
-        "the change comes behind its notice"
-    );
+    assert_eq!(kinds, [false, true, false, true, false, true, false], "the change comes behind its notice");
     let changed = |old, new| EventBody::PersonChanged(PersonChanged { old, new });
     let (old, new) = (Some("4915550100300"), Some("4915550100399"));
     assert_eq!(events[1], changed(ids(old, Some("DE.7")), ids(new, Some("DE.8"))));
-    assert_eq!(
-        events[3],
-        changed(ids(old, None), ids(new, None)),
-        "`new_wa_id`, a number, is the name of older versions"
-    );
+    assert_eq!(events[3], changed(ids(old, None), ids(new, None)), "`new_wa_id`, a number, is the name of older versions");
     assert_eq!(events[5], changed(ids(None, Some("DE.7")), ids(None, Some("DE.8"))));
 }
 
@@ -110,28 +86,15 @@ fn notices_are_system_messages_of_the_person_they_are_about() {
 #[test]
 fn a_notice_without_a_sender_is_about_the_person_it_names() {
     let system = json!({"type": "customer_changed_number", "customer": "111", "wa_id": "222"});
-    let events = bodies(&body_with(
-        &json!({"messages": [{"id": "wamid.S", "type": "system", "system": system}]}),
-    ));
+    let events = bodies(&body_with(&json!({"messages": [{"id": "wamid.S", "type": "system", "system": system}]})));
     assert_eq!(message(&events, "wamid.S").person, ids(Some("111"), None));
-    assert_eq!(
-        events[1],
-        EventBody::PersonChanged(PersonChanged {
-            old: ids(Some("111"), None),
-            new: ids(Some("222"), None)
-        })
-    );
+    assert_eq!(events[1], EventBody::PersonChanged(PersonChanged { old: ids(Some("111"), None), new: ids(Some("222"), None) }));
 }
 
 #[test]
 fn a_change_to_the_same_or_to_nothing_is_a_notice_only() {
-    for system in [
-        json!({"type": "user_changed_number", "wa_id": "111"}),
-        json!({"type": "user_changed_number"}),
-    ] {
-        let events = bodies(&body_with(
-            &json!({"messages": [{"id": "wamid.S", "from": "111", "type": "system", "system": system}]}),
-        ));
+    for system in [json!({"type": "user_changed_number", "wa_id": "111"}), json!({"type": "user_changed_number"})] {
+        let events = bodies(&body_with(&json!({"messages": [{"id": "wamid.S", "from": "111", "type": "system", "system": system}]})));
         assert_eq!(events.len(), 1, "{system}");
         assert_eq!(message(&events, "wamid.S").direction, Direction::System);
     }
@@ -143,31 +106,17 @@ fn what_the_business_does_on_its_own_phone_is_outbound_and_with_the_recipient() 
     for id in ["wamid.ECHO", "wamid.ECHOIMAGE"] {
         let echo = message(&events, id);
         assert_eq!((echo.direction, echo.from_business_phone), (Direction::Outbound, true));
-        let mara = PersonRef {
-            name: Some("Mara Lind".to_owned()),
-            ..ids(Some("4915550100300"), Some("DE.70000000000000007"))
-        };
+        let mara = PersonRef { name: Some("Mara Lind".to_owned()), ..ids(Some("4915550100300"), Some("DE.70000000000000007")) };
         assert_eq!(echo.person, mara);
     }
     assert_eq!(message(&events, "wamid.ECHO").content.as_deref(), Some("Yes, since this morning."));
-    let rest = [
-        reaction("business", "wamid.TEXT", Some("❤️")),
-        edit("wamid.ECHO", "text", "Yes, since noon.", None),
-        revoke("wamid.ECHO"),
-    ];
+    let rest = [reaction("business", "wamid.TEXT", Some("❤️")), edit("wamid.ECHO", "text", "Yes, since noon.", None), revoke("wamid.ECHO")];
     assert_eq!(events[2..], rest);
 }
 
 #[test]
 fn receipts_become_statuses_and_unknown_ones_are_kept_by_their_word() {
-    let status = |id: &str, status| {
-        EventBody::Status(StatusUpdate {
-            external_id: id.to_owned(),
-            status,
-            at: at(),
-            errors: None,
-        })
-    };
+    let status = |id: &str, status| EventBody::Status(StatusUpdate { external_id: id.to_owned(), status, at: at(), errors: None });
     let other = |field: &str| EventBody::Other { field: field.to_owned() };
     let failed = StatusUpdate {
         external_id: "wamid.FAILED".to_owned(),
@@ -216,10 +165,5 @@ fn fields_that_hold_no_messages_are_kept_by_their_name() {
 fn a_webhook_of_another_product_is_kept_by_its_object() {
     let page =
         json!({"object": "page", "entry": [{"changes": [{"field": "feed", "value": {"metadata": {"phone_number_id": "1"}}}]}]}).to_string();
-    assert_eq!(
-        bodies(&page),
-        [EventBody::Other {
-            field: "object:page".to_owned()
-        }]
-    );
+    assert_eq!(bodies(&page), [EventBody::Other { field: "object:page".to_owned() }]);
 }
