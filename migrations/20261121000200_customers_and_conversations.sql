@@ -5,6 +5,8 @@ CREATE TABLE customers (
   instagram_psid  varchar(64),
   facebook_psid   varchar(64),
   name            text,
+  name_at         timestamptz,
+  phone_at        timestamptz,
   merged_into     uuid,
   created_at      timestamptz NOT NULL DEFAULT now(),
   updated_at      timestamptz NOT NULL DEFAULT now(),
@@ -15,7 +17,7 @@ CREATE TABLE customers (
   FOREIGN KEY (tenant_id, merged_into) REFERENCES customers (tenant_id, id),
   CHECK (merged_into <> id)
 );
-COMMENT ON TABLE customers IS 'A person who writes to a tenant. phone_number is E.164 with +. merged_into: this row and that one turned out to be one person; it keeps its id so that older links resolve.';
+COMMENT ON TABLE customers IS 'A person who writes to a tenant. phone_number is E.164 with +. merged_into: this row and that one turned out to be one person; it keeps its id so that older links resolve. name_at, phone_at: the provider''s time of what told us, so that a repeated or late delivery brings nothing old back.';
 
 CREATE TABLE customer_identities (
   tenant_id            integer NOT NULL,

@@ -37,9 +37,10 @@ $$;
 COMMENT ON FUNCTION message_status_rank(text) IS 'Order of progress, the same as domain::DeliveryStatus: of two statuses the greater one stays.';
 
 CREATE FUNCTION merge_reactions(old jsonb, new jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT jsonb_object_agg(key, value) FROM (
-    SELECT DISTINCT ON (key) key, value
-    FROM (SELECT key, value, 0 AS age FROM jsonb_each(coalesce(old, '{}')) UNION ALL SELECT key, value, 1 FROM jsonb_each(new)) e
-    ORDER BY key, (value ->> 'at')::bigint DESC, age DESC) latest
+  SELECT jsonb_object_agg(coalesce(o.key, n.key), CASE
+    WHEN o.key IS NULL OR (n.value ->> 'at')::bigint > (o.value ->> 'at')::bigint THEN n.value
+    WHEN n.key IS NULL OR (n.value ->> 'at')::bigint < (o.value ->> 'at')::bigint OR (o.value -> 'ids') @> (n.value -> 'ids') THEN o.value
+    ELSE n.value || jsonb_build_object('ids', (o.value -> 'ids') || (n.value -> 'ids')) END)
+  FROM jsonb_each(coalesce(old, '{}')) o FULL JOIN jsonb_each(new) n ON n.key = o.key
 $$;
-COMMENT ON FUNCTION merge_reactions(jsonb, jsonb) IS 'Each person''s latest reaction of both, by the provider''s time; of equal times the new one.';
+COMMENT ON FUNCTION merge_reactions(jsonb, jsonb) IS 'Each person''s latest reaction of both, by the provider''s time; of equal times the new one, unless it was seen before (ids).';

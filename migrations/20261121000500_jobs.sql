@@ -44,6 +44,8 @@ CREATE INDEX jobs_later ON jobs (queue, run_at) WHERE state = 'queued' AND run_a
 CREATE INDEX jobs_running ON jobs (locked_by) WHERE state = 'running';
 CREATE INDEX jobs_suspect ON jobs (queue, position) WHERE crashes > 0;
 CREATE UNIQUE INDEX jobs_ordering ON jobs (kind, ordering_key, ordering_seq) WHERE ordering_key IS NOT NULL;
+-- Whatever races with whatever: of the jobs that share an ordering key, one runs.
+CREATE UNIQUE INDEX jobs_one_running ON jobs (kind, ordering_key) WHERE state = 'running' AND ordering_key IS NOT NULL;
 CREATE UNIQUE INDEX jobs_idempotency ON jobs (kind, idempotency_key) WHERE idempotency_key IS NOT NULL;
 COMMENT ON TABLE jobs IS 'Live jobs: queued (run_at null: ready now) or running. priority: lower runs sooner. scheduled: was enqueued for later, so it blocks nobody that shares its ordering key until it is due. tenant_id 0: belongs to no tenant (yet).';
 

@@ -68,7 +68,7 @@ mod tests {
         queue: "q",
         max_attempts: 5,
         backoff: Duration::from_secs(1),
-        max_backoff: Duration::from_secs(60),
+        max_backoff: Duration::from_mins(1),
         timeout: Duration::from_secs(10),
     };
 

@@ -197,7 +197,7 @@ fn files() -> Vec<String> {
 }
 
 fn rust_files() -> Vec<String> {
-    files().into_iter().filter(|file| file.ends_with(".rs")).collect()
+    files().into_iter().filter(|file| Path::new(file).extension().is_some_and(|ending| ending == "rs")).collect()
 }
 
 fn is_program(file: &str) -> bool {

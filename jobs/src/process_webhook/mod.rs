@@ -4,10 +4,15 @@ mod read;
 mod run;
 
 use crate::{BatchJob, Claimed, Done, JobContext, JobError, Policy, enqueue::of_kind, queue};
+use chrono::{DateTime, Utc};
 use domain::{RawEventId, TenantId};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
-use store::ledger::NewJob;
+use store::{
+    PgConnection, StoreError,
+    ledger::{self, NewJob},
+    raw_events,
+};
 
 /// Raw events of one tenant to process. The same event may be named by jobs of several tenants: each job writes only what
 /// belongs to its own.
@@ -39,6 +44,9 @@ const EVENTS_PER_JOB: usize = 300;
 /// A body counts as one unit of weight for each of these bytes, so that a batch of large bodies stays small.
 const BYTES_PER_WEIGHT: usize = 4 * 1024;
 
+/// So many unrouted events of a new channel are taken up at once; what is beyond is left to `switchboard replay --unroutable`.
+const UNROUTED_AT_ONCE: i64 = 10_000;
+
 /// The jobs for the raw events of one commit: `(tenant, event, body size in bytes)`, an event once for each tenant it concerns.
 pub fn jobs_for_commit(events: &[(TenantId, RawEventId, usize)], trace: Option<&str>) -> Vec<NewJob> {
     let mut by_tenant: BTreeMap<TenantId, Vec<(RawEventId, usize)>> = BTreeMap::new();
@@ -49,6 +57,15 @@ pub fn jobs_for_commit(events: &[(TenantId, RawEventId, usize)], trace: Option<&
         .into_iter()
         .flat_map(|(tenant, events)| events.chunks(EVENTS_PER_JOB).map(|part| job(tenant, part, trace)).collect::<Vec<_>>());
     jobs.collect()
+}
+
+/// Enqueues the recent events that named `external_id` while nobody had that channel: call it when the channel was made.
+/// Calling it again is harmless. Returns how many events there are.
+pub async fn requeue_unrouted(conn: &mut PgConnection, external_id: &str, since: DateTime<Utc>) -> Result<usize, StoreError> {
+    let events: Vec<_> =
+        raw_events::unrouted(conn, external_id, since, UNROUTED_AT_ONCE).await?.into_iter().map(|id| (TenantId::NONE, id, 0)).collect();
+    ledger::enqueue(conn, &jobs_for_commit(&events, None)).await?;
+    Ok(events.len())
 }
 
 fn job(tenant: TenantId, events: &[(RawEventId, usize)], trace: Option<&str>) -> NewJob {

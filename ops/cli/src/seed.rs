@@ -1,13 +1,18 @@
 //! `switchboard seed`: the demo tenant, and tenants for WhatsApp numbers (for trials and benchmarks). Repeating it changes nothing.
 
 use crate::{console, error::CliError, settings::Settings};
+use chrono::TimeDelta;
+use jobs::process_webhook::requeue_unrouted;
+use platform::clock::{Clock, SystemClock};
 use serde_json::json;
 use store::{
-    PgPool,
+    PgPool, StoreError,
     tenants::{SeededChannel, ensure_tenants_with_numbers, ensure_whatsapp_channel},
 };
 
 const DEMO_STORE: &str = "Demo Store";
+/// How far back webhooks are looked for that came before their channel.
+const UNROUTED_DAYS: i64 = 3;
 const DEMO_PHONE_NUMBER_ID: &str = "100000000000001";
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +30,7 @@ pub(crate) async fn run(args: &SeedArgs, settings: &Settings) -> Result<(), CliE
     let demo = demo_channel(&pool, settings).await?;
     let asked: Vec<String> = args.whatsapp_numbers.iter().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
     let numbers = ensure_tenants_with_numbers(&pool, &asked).await?;
+    take_up_unrouted(&pool, std::iter::once(&demo).chain(&numbers)).await?;
     if args.json {
         console::line(&json(settings, &demo, &numbers).to_string());
         return Ok(());
@@ -38,6 +44,16 @@ pub(crate) async fn run(args: &SeedArgs, settings: &Settings) -> Result<(), CliE
 pub(crate) async fn demo_channel(pool: &PgPool, settings: &Settings) -> Result<SeededChannel, CliError> {
     let number = settings.get("META_PHONE_NUMBER_ID").unwrap_or(DEMO_PHONE_NUMBER_ID);
     Ok(ensure_whatsapp_channel(pool, DEMO_STORE, number).await?)
+}
+
+/// Webhooks may have come before their channel was made: the kept ones of the last days are processed now.
+async fn take_up_unrouted(pool: &PgPool, channels: impl Iterator<Item = &SeededChannel>) -> Result<(), CliError> {
+    let since = SystemClock.now() - TimeDelta::days(UNROUTED_DAYS);
+    let mut conn = pool.acquire().await.map_err(StoreError::from)?;
+    for channel in channels {
+        requeue_unrouted(&mut conn, &channel.external_id, since).await?;
+    }
+    Ok(())
 }
 
 fn row(channel: &SeededChannel) -> Vec<String> {

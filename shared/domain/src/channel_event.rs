@@ -132,6 +132,8 @@ pub struct MessageReaction {
     pub target_external_id: String,
     /// Who reacted: the person's external id, or `business` for an echo. Each has at most one reaction.
     pub by: String,
+    /// The provider's id of the reaction itself: tells one seen again from one that is new in the same second.
+    pub id: Option<String>,
     /// `None`: the reaction was taken back.
     pub emoji: Option<String>,
     pub at: Option<DateTime<Utc>>,
@@ -141,4 +143,6 @@ pub struct MessageReaction {
 pub struct PersonChanged {
     pub old: PersonRef,
     pub new: PersonRef,
+    /// The latest change counts, whatever order they arrive in.
+    pub at: Option<DateTime<Utc>>,
 }

@@ -41,7 +41,10 @@ async fn a_job_whose_attempts_are_spent_is_a_dead_letter_with_all_its_errors() {
     app.probe(json!({"retry_until": 99}), 1).await;
     app.expect_dead(1);
     app.drain().await;
-    assert_eq!(app.db.texts("SELECT fingerprint || ' ' || attempt || ' ' || jsonb_array_length(errors) FROM jobs_dead").await, ["probe:probe 5 5"]);
+    assert_eq!(
+        app.db.texts("SELECT fingerprint || ' ' || attempt || ' ' || jsonb_array_length(errors) FROM jobs_dead").await,
+        ["probe:probe 5 5"]
+    );
 }
 
 #[tokio::test]
@@ -58,7 +61,8 @@ async fn a_retry_after_is_waited_for() {
     let app = worker_only(&[]).await;
     app.probe(json!({"retry_after_ms": 700}), 1).await;
     app.drain().await;
-    let waited = app.db.count("SELECT count(*) FROM jobs_done WHERE attempt = 2 AND finished_at - created_at >= interval '0.7 seconds'").await;
+    let waited =
+        app.db.count("SELECT count(*) FROM jobs_done WHERE attempt = 2 AND finished_at - created_at >= interval '0.7 seconds'").await;
     assert_eq!(waited, 1);
 }
 
@@ -67,7 +71,10 @@ async fn a_snooze_costs_no_attempt() {
     let app = worker_only(&[]).await;
     let file = std::env::temp_dir().join(format!("snooze-{}", uuid::Uuid::now_v7()));
     app.probe(json!({"snooze_until_file": file}), 1).await;
-    until("it was snoozed", async || app.db.count("SELECT count(*) FROM jobs WHERE state = 'queued' AND run_at IS NOT NULL AND attempt = 0").await == 1).await;
+    until("it was snoozed", async || {
+        app.db.count("SELECT count(*) FROM jobs WHERE state = 'queued' AND run_at IS NOT NULL AND attempt = 0").await == 1
+    })
+    .await;
     std::fs::write(&file, "").unwrap();
     app.drain().await;
     std::fs::remove_file(&file).unwrap();

@@ -82,10 +82,13 @@ async fn one_tenants_flood_does_not_hold_up_anothers_job() {
     app.db
         .run("INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, args) SELECT gen_random_uuid(), 'probe', 'probes', 1, 5, '{}' FROM generate_series(1, 50000)")
         .await;
-    app.db.run("INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, args) VALUES (gen_random_uuid(), 'probe', 'probes', 2, 5, '{}')").await;
+    app.db
+        .run("INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, args) VALUES (gen_random_uuid(), 'probe', 'probes', 2, 5, '{}')")
+        .await;
     app.start_worker(&[]).await;
     app.drain().await;
-    let before = app.db.count("SELECT count(*) FROM jobs_done WHERE finished_at < (SELECT finished_at FROM jobs_done WHERE tenant_id = 2)").await;
+    let before =
+        app.db.count("SELECT count(*) FROM jobs_done WHERE finished_at < (SELECT finished_at FROM jobs_done WHERE tenant_id = 2)").await;
     assert!(before < 4_000, "{before} jobs of the flood came first; a window is 2,000");
 }
 

@@ -15,8 +15,15 @@ enum Fault {
     StallWorker,
 }
 
-const FAULTS: [Fault; 7] =
-    [Fault::KillWorker, Fault::KillApi, Fault::EmptyRedis, Fault::RestartRedis, Fault::PauseRedis, Fault::CrashPostgres, Fault::StallWorker];
+const FAULTS: [Fault; 7] = [
+    Fault::KillWorker,
+    Fault::KillApi,
+    Fault::EmptyRedis,
+    Fault::RestartRedis,
+    Fault::PauseRedis,
+    Fault::CrashPostgres,
+    Fault::StallWorker,
+];
 
 impl Fault {
     async fn strike(self, app: &mut App, postgres: &PrivatePostgres, chance: &mut Chance) {

@@ -42,7 +42,13 @@ async fn no_job_is_held_by_two_workers_and_each_is_done_once() {
 }
 
 /// Claims random jobs and completes or gives back random ones of them, until all are done.
-async fn claim_and_settle(pool: &PgPool, ids: &[JobId], held: &Mutex<HashMap<JobId, WorkerId>>, done: &Mutex<HashSet<JobId>>, mut chance: Chance) {
+async fn claim_and_settle(
+    pool: &PgPool,
+    ids: &[JobId],
+    held: &Mutex<HashMap<JobId, WorkerId>>,
+    done: &Mutex<HashSet<JobId>>,
+    mut chance: Chance,
+) {
     let worker = worker(pool).await;
     while done.lock().unwrap().len() < ids.len() {
         let wanted: Vec<JobId> = (0..40).map(|_| *chance.pick(ids)).collect();

@@ -83,7 +83,11 @@ impl Load {
     /// Sends nothing new any more, repeats what was not taken until it is, and returns what was sent.
     pub(super) async fn finish(mut self) -> Book {
         self.shared.stopping.store(true, Ordering::Relaxed);
-        let all = async { while let Some(ended) = self.senders.join_next().await { ended.unwrap() } };
+        let all = async {
+            while let Some(ended) = self.senders.join_next().await {
+                ended.unwrap();
+            }
+        };
         tokio::time::timeout(PATIENCE, all).await.expect("what was refused before is taken in the end");
         let book = std::mem::take(&mut *self.shared.book());
         eprintln!("load: {book}");

@@ -79,7 +79,10 @@ async fn kill_the_worker(place: &str) -> App {
     .await;
     if place == IN_THE_TRANSACTION {
         // The transaction of the dead one is still open, and holds what its successor wants to write.
-        until("the successor runs the job", async || app.db.count("SELECT count(*) FROM jobs WHERE state = 'running' AND crashes = 1").await == 1).await;
+        until("the successor runs the job", async || {
+            app.db.count("SELECT count(*) FROM jobs WHERE state = 'running' AND crashes = 1").await == 1
+        })
+        .await;
     }
     gate.open().await;
     app
@@ -137,7 +140,10 @@ async fn a_worker_that_stalls_inside_its_transaction_until_it_is_rescued_is_fenc
     gate.reached(&app, 1).await;
     app.workers[0].signal("STOP");
     app.start_worker(&[]).await;
-    until("another worker runs the job", async || app.db.count("SELECT count(*) FROM jobs WHERE state = 'running' AND crashes = 1").await == 1).await;
+    until("another worker runs the job", async || {
+        app.db.count("SELECT count(*) FROM jobs WHERE state = 'running' AND crashes = 1").await == 1
+    })
+    .await;
     gate.open().await;
     app.workers[0].signal("CONT");
     assert_written_once(&app, 1).await;
@@ -156,7 +162,15 @@ async fn a_worker_that_is_told_to_stop_while_it_claims_gives_the_job_back() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     gate.open().await;
     until("the worker has stopped", async || app.workers[0].has_ended()).await;
-    until("the claim has ended", async || app.db.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'switchboard-worker%'").await == 0).await;
+    until("the claim has ended", async || {
+        app.db
+            .count(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'switchboard-worker%'",
+            )
+            .await
+            == 0
+    })
+    .await;
     assert_eq!(app.db.texts("SELECT state || ' ' || attempt || ' ' || crashes FROM jobs").await, ["queued 0 0"]);
 }
 

@@ -20,15 +20,24 @@ use uuid::Uuid;
 #[derive(Clone, Debug)]
 enum Step {
     /// `scheduled`: for a time that has come already, but nobody has noticed yet.
-    Enqueue { key: usize, scheduled: bool },
+    Enqueue {
+        key: usize,
+        scheduled: bool,
+    },
     /// The feeder notices which times have come.
     Promote,
     /// A worker asks for these live jobs (bits).
-    Claim { worker: usize, wanted: u16 },
+    Claim {
+        worker: usize,
+        wanted: u16,
+    },
     /// The n-th running job ends.
     Complete(usize),
     /// It is retried now, or at a time that has come at once.
-    Delay { job: usize, timed: bool },
+    Delay {
+        job: usize,
+        timed: bool,
+    },
     Bury(usize),
     /// A worker gives back everything.
     Release(usize),
@@ -83,7 +92,8 @@ impl Model<'_> {
             }
             Step::Claim { worker, wanted } => {
                 let live = self.jobs.iter().enumerate().filter(|(_, job)| matches!(job.state, State::Queued | State::Running(_)));
-                let wanted: Vec<usize> = live.enumerate().filter(|(bit, _)| wanted & (1 << (bit % 16)) != 0).map(|(_, (place, _))| place).collect();
+                let wanted: Vec<usize> =
+                    live.enumerate().filter(|(bit, _)| wanted & (1 << (bit % 16)) != 0).map(|(_, (place, _))| place).collect();
                 self.claim(worker, &wanted).await?;
             }
             Step::Complete(n) => {
@@ -96,7 +106,8 @@ impl Model<'_> {
             }
             Step::Delay { job, timed } => {
                 if let Some((place, worker)) = self.running(job) {
-                    let delay = Delay { id: self.jobs[place].id, after: timed.then_some(Duration::ZERO), free: true, suspect: false, error: None };
+                    let delay =
+                        Delay { id: self.jobs[place].id, after: timed.then_some(Duration::ZERO), free: true, suspect: false, error: None };
                     let mut conn = self.pool.acquire().await.unwrap();
                     prop_assert_eq!(ledger::delay(&mut conn, self.workers[worker], &[delay]).await.unwrap().len(), 1);
                     self.jobs[place].state = State::Queued;
@@ -193,7 +204,8 @@ fn check(scheduled: bool) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let db = runtime.block_on(Database::create());
     let workers = runtime.block_on(async { [worker(db.pool()).await, worker(db.pool()).await] });
-    let mut runner = TestRunner::new(Config { cases: if super::full() { 500 } else { 60 }, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: if super::full() { 500 } else { 60 }, failure_persistence: None, ..Config::default() });
     let result = runner.run(&steps(scheduled), |steps| {
         let mut model = Model { pool: db.pool(), case: Uuid::now_v7().to_string(), workers, jobs: Vec::new() };
         runtime.block_on(async {

@@ -2,7 +2,9 @@
 
 use crate::harness::Database;
 use chrono::{DateTime, TimeDelta};
-use domain::{ChannelEvent, ChannelInstanceId, DeliveryStatus, Direction, EventBody, NewMessage, PersonRef, RawEventId, StatusUpdate, TenantId};
+use domain::{
+    ChannelEvent, ChannelInstanceId, DeliveryStatus, Direction, EventBody, NewMessage, PersonRef, RawEventId, StatusUpdate, TenantId,
+};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
@@ -50,7 +52,12 @@ fn located(channel: ChannelRef, case: &str, step: &Step) -> Located {
             meta: serde_json::Value::Null,
         })),
     };
-    Located { channel, raw_event_id: RawEventId::generate(), received_at: DateTime::UNIX_EPOCH, event: ChannelEvent { channel_external_id: None, position: 0, body } }
+    Located {
+        channel,
+        raw_event_id: RawEventId::generate(),
+        received_at: DateTime::UNIX_EPOCH,
+        event: ChannelEvent { channel_external_id: None, position: 0, body },
+    }
 }
 
 /// Writes one batch as a job does: again when it lost a race.
@@ -91,7 +98,8 @@ fn the_furthest_status_stays_in_whatever_order_receipts_arrive() {
     let db = runtime.block_on(Database::create());
     let channel = runtime.block_on(async { db.text("SELECT id::text FROM channel_instances WHERE tenant_id = 1").await });
     let channel = ChannelRef { tenant_id: TenantId(1), id: ChannelInstanceId(Uuid::parse_str(&channel).unwrap()) };
-    let mut runner = TestRunner::new(Config { cases: if super::full() { 500 } else { 60 }, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: if super::full() { 500 } else { 60 }, failure_persistence: None, ..Config::default() });
     let result = runner.run(&steps(), |(steps, sizes)| {
         let case = Uuid::now_v7().simple().to_string();
         let mut batches = Vec::new();
@@ -113,7 +121,8 @@ fn the_furthest_status_stays_in_whatever_order_receipts_arrive() {
             tokio::join!(work(&one, 0), work(&other, 1));
             stored(db.pool(), &case).await
         });
-        let expected: BTreeMap<usize, String> = furthest(&steps).into_iter().map(|(message, status)| (message, status.to_owned())).collect();
+        let expected: BTreeMap<usize, String> =
+            furthest(&steps).into_iter().map(|(message, status)| (message, status.to_owned())).collect();
         prop_assert_eq!(found, expected);
         Ok(())
     });

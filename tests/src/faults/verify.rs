@@ -6,11 +6,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// What a webhook says.
 #[derive(Clone, Debug)]
 pub(super) enum Says {
-    Text { tenant: i32, id: String },
+    Text {
+        tenant: i32,
+        id: String,
+    },
     /// A message that the first tenant sent from its own phone.
-    Echo { id: String },
+    Echo {
+        id: String,
+    },
     /// About a message of the first tenant.
-    Receipt { id: String, progress: &'static str },
+    Receipt {
+        id: String,
+        progress: &'static str,
+    },
 }
 
 /// Everything that was sent, and how it was answered.
@@ -88,7 +96,9 @@ impl Book {
         let mut wrong: Vec<String> = self.others.iter().map(|status| format!("a webhook was answered {status}")).collect();
         let stored = db.texts("SELECT tenant_id || ' ' || external_id FROM chat_messages WHERE direction = 'inbound'").await;
         compare("text", &self.texts, &stored, &mut wrong);
-        let stored = db.texts("SELECT tenant_id || ' ' || external_id FROM chat_messages WHERE direction = 'outbound' AND conversation_id IS NOT NULL").await;
+        let stored = db
+            .texts("SELECT tenant_id || ' ' || external_id FROM chat_messages WHERE direction = 'outbound' AND conversation_id IS NOT NULL")
+            .await;
         compare("echo", &self.echoes, &stored, &mut wrong);
         self.compare_progress(db, &mut wrong).await;
         let taken = i64::try_from(self.ok).unwrap();
@@ -102,8 +112,10 @@ impl Book {
     }
 
     async fn compare_progress(&self, db: &Database, wrong: &mut Vec<String>) {
-        let rows = db.texts("SELECT tenant_id || ' ' || external_id || ' ' || status FROM chat_messages WHERE direction = 'outbound'").await;
-        let mut stored: HashMap<&str, u8> = rows.iter().filter_map(|row| row.rsplit_once(' ')).map(|(id, status)| (id, rank(status))).collect();
+        let rows =
+            db.texts("SELECT tenant_id || ' ' || external_id || ' ' || status FROM chat_messages WHERE direction = 'outbound'").await;
+        let mut stored: HashMap<&str, u8> =
+            rows.iter().filter_map(|row| row.rsplit_once(' ')).map(|(id, status)| (id, rank(status))).collect();
         for (id, (taken, sent)) in &self.receipts {
             // A receipt that was never taken may have made no row.
             match stored.remove(id.as_str()) {
@@ -112,7 +124,12 @@ impl Book {
                 other => wrong.push(format!("progress of {id} is {other:?}, sent up to {sent}, taken up to {taken}")),
             }
         }
-        wrong.extend(stored.iter().filter(|(_, progress)| **progress > 1).map(|(id, progress)| format!("progress of {id} is {progress}, but no receipt was sent")));
+        wrong.extend(
+            stored
+                .iter()
+                .filter(|(_, progress)| **progress > 1)
+                .map(|(id, progress)| format!("progress of {id} is {progress}, but no receipt was sent")),
+        );
     }
 }
 

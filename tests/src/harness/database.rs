@@ -80,7 +80,10 @@ async fn template(admin: &mut PgConnection, url: &str) -> &'static str {
         .await
         .expect("two tenants");
         pool.close().await;
-        admin.execute("UPDATE pg_database SET datistemplate = true WHERE datname = 'switchboard_template'").await.expect("mark the template");
+        admin
+            .execute("UPDATE pg_database SET datistemplate = true WHERE datname = 'switchboard_template'")
+            .await
+            .expect("mark the template");
     }
     admin.execute("SELECT pg_advisory_unlock(7001)").await.expect("unlock");
     NAME

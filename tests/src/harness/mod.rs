@@ -13,13 +13,13 @@ pub(crate) use postgres::PrivatePostgres;
 pub(crate) use process::{Process, free_port};
 pub(crate) use proxy::Proxy;
 pub(crate) use redis_server::RedisServer;
-pub(crate) use webhooks::{SECRET, VERIFY_TOKEN, change, echo, image, sign, status, status_for, text, text_from};
+pub(crate) use webhooks::{SECRET, VERIFY_TOKEN, change, echo, image, sign, status, text, text_from};
 pub(crate) use webhooks::{message, messages, sign_bytes};
 
 use std::time::{Duration, Instant};
 
 /// How long a condition may take to come true. Generous: it is a limit for broken things, not a measure of speed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The provider's id of the channel that every test has.
 pub(crate) const PHONE_NUMBER_ID: &str = "100200300400500";
@@ -115,7 +115,12 @@ impl App {
     /// time in the future (an override that ends tomorrow) may remain.
     pub(crate) async fn drain(&self) {
         until("all due jobs are done", async || {
-            self.db.try_count("SELECT count(*) FROM jobs WHERE state = 'running' OR run_at IS NULL OR run_at < ledger_now() + interval '1 minute'").await == Some(0)
+            self.db
+                .try_count(
+                    "SELECT count(*) FROM jobs WHERE state = 'running' OR run_at IS NULL OR run_at < ledger_now() + interval '1 minute'",
+                )
+                .await
+                == Some(0)
         })
         .await;
         let dead = self.db.count("SELECT count(*) FROM jobs_dead").await;

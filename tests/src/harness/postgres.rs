@@ -23,7 +23,10 @@ impl PrivatePostgres {
         let port = free_port();
         let server = Self { url: format!("postgres://switchboard@127.0.0.1:{port}/postgres"), directory, port };
         let data = server.data();
-        run(server.program("initdb").args(["--auth=trust", "--username=switchboard", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-D"]).arg(data));
+        run(server
+            .program("initdb")
+            .args(["--auth=trust", "--username=switchboard", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+            .arg(data));
         server.restart();
         server
     }
@@ -66,7 +69,13 @@ impl PrivatePostgres {
 impl Drop for PrivatePostgres {
     fn drop(&mut self) {
         // It may be stopped already.
-        self.program("pg_ctl").args(["stop", "-w", "-m", "immediate", "-D"]).arg(self.data()).stdout(Stdio::null()).stderr(Stdio::null()).status().ok();
+        self.program("pg_ctl")
+            .args(["stop", "-w", "-m", "immediate", "-D"])
+            .arg(self.data())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .ok();
         std::fs::remove_dir_all(&self.directory).ok();
     }
 }

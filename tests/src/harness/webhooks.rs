@@ -57,10 +57,13 @@ pub(crate) fn text(id: &str) -> String {
 
 pub(crate) fn image(phone: &str, id: &str) -> String {
     let image = json!({"id": "media-1", "mime_type": "image/jpeg", "sha256": "c2hh", "caption": "look"});
-    change(PHONE_NUMBER_ID, &json!({
-        "contacts": [{"profile": {"name": "Someone"}, "wa_id": phone}],
-        "messages": [{"from": phone, "id": id, "timestamp": "1760000001", "type": "image", "image": image}]
-    }))
+    change(
+        PHONE_NUMBER_ID,
+        &json!({
+            "contacts": [{"profile": {"name": "Someone"}, "wa_id": phone}],
+            "messages": [{"from": phone, "id": id, "timestamp": "1760000001", "type": "image", "image": image}]
+        }),
+    )
 }
 
 /// A receipt for the message `id`.

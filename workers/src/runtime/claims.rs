@@ -7,10 +7,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 use store::{
-    PgPool,
+    PgPool, StoreError,
     ledger::{self, ClaimedJob},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Jobs in one claim statement.
 const GROUP: usize = 512;
@@ -25,9 +25,9 @@ struct Request {
 pub(super) struct Claims(mpsc::Sender<Request>);
 
 impl Claims {
-    pub(super) fn start(pool: PgPool, worker: Arc<RwLock<WorkerId>>, held: Arc<Held>) -> Self {
+    pub(super) fn start(pool: PgPool, worker: Arc<RwLock<WorkerId>>, held: Arc<Held>, stopping: watch::Receiver<bool>) -> Self {
         let (sender, receiver) = mpsc::channel(GROUP);
-        tokio::spawn(serve(pool, worker, held, receiver));
+        tokio::spawn(serve(pool, worker, held, stopping, receiver));
         Self(sender)
     }
 
@@ -42,29 +42,59 @@ impl Claims {
     }
 }
 
-async fn serve(pool: PgPool, worker: Arc<RwLock<WorkerId>>, held: Arc<Held>, mut receiver: mpsc::Receiver<Request>) {
+async fn serve(
+    pool: PgPool,
+    worker: Arc<RwLock<WorkerId>>,
+    held: Arc<Held>,
+    stopping: watch::Receiver<bool>,
+    mut receiver: mpsc::Receiver<Request>,
+) {
     let mut requests = Vec::with_capacity(GROUP);
     while receiver.recv_many(&mut requests, GROUP).await > 0 {
-        let id = *worker.read().unwrap_or_else(PoisonError::into_inner);
-        let mut ids: Vec<JobId> = requests.iter().flat_map(|request| &request.ids).copied().collect();
-        ids.sort_unstable();
-        ids.dedup();
-        match ledger::claim(&pool, id, &ids).await {
-            Ok(claimed) => {
-                held.insert(claimed.iter().map(|job| job.id));
-                let mut claimed: HashMap<JobId, ClaimedJob> = claimed.into_iter().map(|job| (job.id, job)).collect();
-                for request in requests.drain(..) {
-                    let jobs: Vec<ClaimedJob> = request.ids.iter().filter_map(|id| claimed.remove(id)).collect();
-                    if let Err(unheard) = request.answer.send(jobs) {
-                        held.remove(unheard.iter().map(|job| &job.id));
-                    }
-                }
+        // First say that a claim is under way, then ask whether to stop: who stops does it the other way round.
+        held.set_claiming(true);
+        if *stopping.borrow() {
+            requests.clear();
+        } else {
+            let id = *worker.read().unwrap_or_else(PoisonError::into_inner);
+            serve_group(&pool, id, &held, &mut requests).await;
+        }
+        held.set_claiming(false);
+    }
+}
+
+async fn serve_group(pool: &PgPool, worker: WorkerId, held: &Held, requests: &mut Vec<Request>) {
+    let mut ids: Vec<JobId> = requests.iter().flat_map(|request| &request.ids).copied().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let claimed = claim(pool, worker, &ids).await;
+    held.insert(claimed.iter().map(|job| job.id));
+    let mut claimed: HashMap<JobId, ClaimedJob> = claimed.into_iter().map(|job| (job.id, job)).collect();
+    for request in requests.drain(..) {
+        let jobs: Vec<ClaimedJob> = request.ids.iter().filter_map(|id| claimed.remove(id)).collect();
+        if let Err(unheard) = request.answer.send(jobs) {
+            // The heartbeat gives them back.
+            held.remove(unheard.iter().map(|job| &job.id));
+        }
+    }
+}
+
+async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Vec<ClaimedJob> {
+    match ledger::claim(pool, worker, ids).await {
+        Ok(claimed) => claimed,
+        // Somebody claims a companion of one of them at this moment: the others must not suffer for it.
+        Err(StoreError::Data(_)) if ids.len() > 1 => {
+            let mut claimed = Vec::new();
+            for id in ids {
+                claimed.extend(ledger::claim(pool, worker, &[*id]).await.unwrap_or_default());
             }
-            Err(error) => {
-                // The claim may have happened although the answer was lost: the heartbeat gives such jobs back.
-                tracing::warn!(%error, jobs = ids.len(), "could not claim jobs");
-                requests.clear();
-            }
+            claimed
+        }
+        Err(StoreError::Data(_)) => Vec::new(),
+        Err(error) => {
+            // The claim may have happened although the answer was lost: the heartbeat gives such jobs back.
+            tracing::warn!(%error, jobs = ids.len(), "could not claim jobs");
+            Vec::new()
         }
     }
 }

@@ -3,17 +3,24 @@
 use domain::JobId;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::Notify;
 
 /// Jobs from the claim until their outcome is written, each with the bell that cancels it.
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<HashMap<JobId, Arc<Notify>>>);
+pub(super) struct Held {
+    jobs: Mutex<HashMap<JobId, Arc<Notify>>>,
+    /// A claim is under way: there may be more in a moment.
+    claiming: AtomicBool,
+}
 
 impl Held {
     fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Notify>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn insert(&self, ids: impl IntoIterator<Item = JobId>) {
@@ -31,8 +38,13 @@ impl Held {
         self.jobs().contains_key(&id)
     }
 
+    /// Nothing runs, and nothing is being claimed.
     pub(super) fn is_empty(&self) -> bool {
-        self.jobs().is_empty()
+        !self.claiming.load(Ordering::SeqCst) && self.jobs().is_empty()
+    }
+
+    pub(super) fn set_claiming(&self, claiming: bool) {
+        self.claiming.store(claiming, Ordering::SeqCst);
     }
 
     /// The bell of a job: rung when it shall be cancelled.

@@ -59,7 +59,7 @@ impl Runtime {
         let worker = Arc::new(RwLock::new(row.id));
         let held = Arc::new(Held::default());
         let runtime = Arc::new(Self {
-            claims: Claims::start(control.clone(), worker.clone(), held.clone()),
+            claims: Claims::start(control.clone(), worker.clone(), held.clone(), stopping.clone()),
             outcomes: Outcomes::start(services.pool.clone(), held.clone()),
             control,
             services,

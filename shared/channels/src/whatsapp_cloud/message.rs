@@ -66,7 +66,7 @@ pub(super) fn read(raw: Raw<'_>, message: &Message<'_>, around: &Around<'_>, eve
         meta,
     })));
     if direction == Direction::System
-        && let Some(change) = system::person_changed(message)
+        && let Some(change) = system::person_changed(message, at)
     {
         events.push(EventBody::PersonChanged(change));
     }
@@ -113,7 +113,7 @@ fn reaction(kind: &str, message: &Message<'_>, person: &PersonRef, is_echo: bool
     }
     let reaction: Reaction<'_> = message.reaction.object()?;
     let by = if is_echo { BUSINESS.to_owned() } else { person.user_id.clone().or_else(|| person.phone.clone())? };
-    Some(MessageReaction { target_external_id: reaction.message_id.id()?, by, emoji: reaction.emoji.text(), at })
+    Some(MessageReaction { target_external_id: reaction.message_id.id()?, by, id: message.id.id(), emoji: reaction.emoji.text(), at })
 }
 
 /// A reply that Meta could not put into the webhook comes without its content, with errors on the message or on the change.

@@ -6,6 +6,7 @@ use super::{
     person,
     wire::{Message, System},
 };
+use chrono::{DateTime, Utc};
 use domain::{PersonChanged, PersonRef};
 
 pub(super) fn notice(message: &Message<'_>) -> Option<Content> {
@@ -25,7 +26,7 @@ pub(super) fn former_self(message: &Message<'_>) -> PersonRef {
 }
 
 /// Who became whom. Known kinds only: a notice about something else may name ids too.
-pub(super) fn person_changed(message: &Message<'_>) -> Option<PersonChanged> {
+pub(super) fn person_changed(message: &Message<'_>, at: Option<DateTime<Utc>>) -> Option<PersonChanged> {
     let system: System<'_> = message.system.object()?;
     let kind = system.kind.string()?;
     if !matches!(&*kind, "user_changed_number" | "customer_changed_number" | "user_changed_user_id") {
@@ -35,5 +36,5 @@ pub(super) fn person_changed(message: &Message<'_>) -> Option<PersonChanged> {
     // Meta calls the new number `wa_id`; until Graph API v12 it was `new_wa_id`.
     let new = person::from_ids(system.wa_id.or(system.new_wa_id), system.user_id);
     let is_change = person::is_identified(&old) && person::is_identified(&new) && old != new;
-    is_change.then_some(PersonChanged { old, new })
+    is_change.then_some(PersonChanged { old, new, at })
 }

@@ -80,19 +80,21 @@ async fn revokes(conn: &mut PgConnection, items: &[Located]) -> Result<usize, St
 }
 
 /// Each person's latest reaction, with its time in milliseconds.
-type ReactionsByPerson<'a> = BTreeMap<&'a str, (i64, &'a MessageReaction)>;
+type ReactionsByPerson<'a> = BTreeMap<&'a str, (i64, &'a MessageReaction, Vec<&'a str>)>;
 
-/// `chat_messages.reactions` is `{who: {"emoji": text or null, "at": milliseconds}}`. A reaction taken back stays as null,
+/// `chat_messages.reactions` is `{who: {"emoji": text or null, "at": milliseconds, "ids": the provider's ids seen for that time}}`. A reaction taken back stays as null,
 /// so that an older one that arrives later does not bring it back.
 async fn reactions(conn: &mut PgConnection, items: &[Located]) -> Result<usize, StoreError> {
     let mut by_target: BTreeMap<_, (&Located, ReactionsByPerson<'_>)> = BTreeMap::new();
     for (item, reaction) in of_kind(items, |body| if let EventBody::Reaction(reaction) = body { Some(reaction) } else { None }) {
         let at = effective_time(reaction.at, item.received_at).timestamp_millis();
         let target = by_target.entry(row_key(item, &reaction.target_external_id)).or_insert_with(|| (item, BTreeMap::new()));
-        let latest = target.1.entry(&reaction.by).or_insert((at, reaction));
+        let latest = target.1.entry(&reaction.by).or_insert((at, reaction, Vec::new()));
         // Within one second the later one in the body counts.
         if latest.0 <= at {
-            *latest = (at, reaction);
+            let mut ids = if latest.0 == at { std::mem::take(&mut latest.2) } else { Vec::new() };
+            ids.extend(reaction.id.as_deref());
+            *latest = (at, reaction, ids);
         }
     }
     if by_target.is_empty() {
@@ -101,7 +103,9 @@ async fn reactions(conn: &mut PgConnection, items: &[Located]) -> Result<usize, 
     let (keys, rows): (Vec<_>, Vec<_>) = by_target.into_iter().unzip();
     let values: Vec<Value> = rows
         .iter()
-        .map(|(_, people)| people.iter().map(|(who, (at, r))| ((*who).to_owned(), json!({"emoji": r.emoji, "at": at}))).collect())
+        .map(|(_, people)| {
+            people.iter().map(|(who, (at, r, ids))| ((*who).to_owned(), json!({"emoji": r.emoji, "at": at, "ids": ids}))).collect()
+        })
         .collect();
     let result = sqlx::query!(
         r#"

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use domain::{ConversationId, DeliveryStatus, Direction, EventBody, MessageId, NewMessage, TenantId};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap};
+use uuid::Uuid;
 
 /// The messages of a batch, each external id once (the first one), in the order of their keys.
 pub(super) struct NewMessages<'a> {
@@ -17,12 +18,19 @@ impl<'a> NewMessages<'a> {
         let mut rows = BTreeMap::new();
         for item in items {
             if let EventBody::Message(message) = &item.event.body {
-                // Ids are made in the order of arrival and sort by it; the map sorts by key.
-                rows.entry(row_key(item, &message.external_id)).or_insert_with(|| (item, &**message, MessageId::generate()));
+                // The map sorts by key; ids sort by arrival.
+                rows.entry(row_key(item, &message.external_id)).or_insert_with(|| (item, &**message, arrival_id(item)));
             }
         }
         Self { rows: rows.into_values().collect() }
     }
+}
+
+/// An id that sorts by arrival, however late the message is processed: the raw event's, with the position in the body for
+/// its last 32 bits.
+fn arrival_id(item: &Located) -> MessageId {
+    let event = item.raw_event_id.0.as_u128();
+    MessageId(Uuid::from_u128(event >> 32 << 32 | u128::from(item.event.position)))
 }
 
 fn status(message: &NewMessage) -> DeliveryStatus {
@@ -61,7 +69,7 @@ pub(super) async fn insert(
                AS n(tenant_id, id, conversation_id, channel_instance_id, external_id, direction, message_type, status, by_person,
                     content, media, reply_to, meta, sent_at)
           ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE
-            SET conversation_id = excluded.conversation_id, direction = excluded.direction, message_type = excluded.message_type,
+            SET id = excluded.id, conversation_id = excluded.conversation_id, direction = excluded.direction, message_type = excluded.message_type,
                 status = CASE WHEN excluded.direction = 'outbound' AND message_status_rank(m.status) > message_status_rank(excluded.status)
                               THEN m.status ELSE excluded.status END,
                 human_override = excluded.human_override,

@@ -10,6 +10,7 @@ mod merge;
 mod messages;
 mod people;
 mod people_cache;
+mod profiles;
 mod receipts;
 
 pub use isolate::write_isolating;

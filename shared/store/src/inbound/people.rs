@@ -1,11 +1,14 @@
 //! Who a message is from (or to): the customer and the conversation, found, made or merged.
 
 use super::{
-    Located, PeopleCache, merge,
+    Located, PeopleCache, effective_time, merge,
     messages::NewMessages,
+    of_kind,
     people_cache::{KnownPerson, PersonKey},
+    profiles::{self, Told},
 };
 use crate::{StoreError, channel_instances::ChannelRef};
+use chrono::{DateTime, Utc};
 use domain::{ConversationId, CustomerId, EventBody, PersonRef};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -35,7 +38,7 @@ struct Directory {
     phones: BTreeMap<(i32, String), CustomerId>,
     /// Identities and customers to write, in the order of their keys.
     new_identities: BTreeSet<(ChannelKey, String)>,
-    new_customers: BTreeMap<CustomerId, (i32, Option<String>, Option<String>)>,
+    new_customers: BTreeMap<CustomerId, (i32, Option<String>, Option<Told>)>,
     /// (tenant, the one that stays, the one that goes)
     merges: Vec<(i32, CustomerId, CustomerId)>,
 }
@@ -63,51 +66,58 @@ pub(super) async fn resolve(
     messages: &NewMessages<'_>,
 ) -> Result<People, StoreError> {
     let mut people = People::default();
-    let mut unknown: BTreeMap<_, (PersonKey, Option<String>)> = BTreeMap::new();
+    let mut unknown: BTreeMap<_, (PersonKey, Option<Told>)> = BTreeMap::new();
     for (item, message, _) in &messages.rows {
         let key = PersonKey::of(item.channel, &message.person);
         // The name that an echo carries is the customer's too.
-        let name = message.person.name.clone();
+        let name = &message.person.name;
         match people.known.get(&key).cloned().or_else(|| cache.get(&key)) {
-            Some(known) if name.is_none() || known.name == name => {
+            Some(known) if name.is_none() || known.name == *name => {
                 people.known.insert(key, known);
             }
             _ => {
                 let entry = unknown.entry((channel_key(item.channel), key.phone.clone(), key.user_id.clone())).or_insert((key, None));
-                entry.1 = name.or_else(|| entry.1.take());
+                let told = name.clone().map(|text| Told { at: effective_time(message.sent_at, item.received_at), text });
+                entry.1 = Told::newer(entry.1.take(), told);
             }
         }
     }
-    let changes: Vec<(PersonKey, PersonKey)> = items
-        .iter()
-        .filter_map(|item| match &item.event.body {
-            EventBody::PersonChanged(c) => Some((PersonKey::of(item.channel, &c.old), PersonKey::of(item.channel, &c.new))),
-            _ => None,
-        })
-        .collect();
+    let changes: Vec<(PersonKey, PersonKey, DateTime<Utc>)> =
+        of_kind(items, |body| if let EventBody::PersonChanged(c) = body { Some(c) } else { None })
+            .into_iter()
+            .map(|(item, c)| {
+                (PersonKey::of(item.channel, &c.old), PersonKey::of(item.channel, &c.new), effective_time(c.at, item.received_at))
+            })
+            .collect();
     if unknown.is_empty() && changes.is_empty() {
         return Ok(people);
     }
-    let unknown: Vec<(PersonKey, Option<String>)> = unknown.into_values().collect();
-    let mut directory = read(conn, unknown.iter().map(|(key, _)| key).chain(changes.iter().flat_map(|(old, new)| [old, new]))).await?;
+    let unknown: Vec<(PersonKey, Option<Told>)> = unknown.into_values().collect();
+    let mut directory = read(conn, unknown.iter().map(|(key, _)| key).chain(changes.iter().flat_map(|(old, new, _)| [old, new]))).await?;
     for (key, name) in &unknown {
         directory.place(&[key], name.as_ref());
     }
-    for (old, new) in &changes {
+    for (old, new, _) in &changes {
         directory.place(&[old, new], None);
     }
     directory.write(conn).await?;
     for (tenant, keep, drop) in &directory.merges {
         merge::customers(conn, *tenant, *keep, *drop).await?;
     }
-    for (old, new) in &changes {
+    for (old, new, at) in &changes {
         if let (Some(customer), Some(phone)) = (directory.customer_of(old), new.phone.as_deref().and_then(phone_number)) {
-            set_phone(conn, old.channel.tenant_id.0, customer, &phone).await?;
+            profiles::change_phone(conn, old.channel.tenant_id.0, customer, &phone, *at).await?;
         }
     }
-    set_names(conn, &directory, &unknown).await?;
-    let customers: Vec<(PersonKey, Option<String>, CustomerId)> =
-        unknown.into_iter().filter_map(|(key, name)| directory.customer_of(&key).map(|customer| (key, name, customer))).collect();
+    let told = unknown.iter().filter_map(|(key, name)| {
+        let customer = directory.customer_of(key).filter(|c| !directory.new_customers.contains_key(c))?;
+        Some(((key.channel.tenant_id.0, customer), (name.clone(), key.phone.as_deref().and_then(phone_number))))
+    });
+    profiles::fill_in(conn, told).await?;
+    let customers: Vec<(PersonKey, Option<String>, CustomerId)> = unknown
+        .into_iter()
+        .filter_map(|(key, name)| directory.customer_of(&key).map(|customer| (key, name.map(|told| told.text), customer)))
+        .collect();
     let conversations = conversations(conn, messages, &customers).await?;
     for (key, name, customer_id) in customers {
         if let Some(&conversation_id) = conversations.get(&(channel_key(key.channel), customer_id)) {
@@ -125,7 +135,7 @@ impl Directory {
     }
 
     /// Finds the one customer that all of `keys` (names of one person) belong to: made if there is none, merged if several.
-    fn place(&mut self, keys: &[&PersonKey], name: Option<&String>) {
+    fn place(&mut self, keys: &[&PersonKey], name: Option<&Told>) {
         let mut owners: BTreeSet<CustomerId> = keys.iter().filter_map(|key| self.customer_of_phone(key)).collect();
         for key in keys {
             owners.extend(external_ids(key).filter_map(|id| self.identities.get(&(channel_key(key.channel), id.clone())).copied()));
@@ -186,12 +196,14 @@ impl Directory {
         let mut rows: Vec<_> = self.new_customers.iter().collect();
         rows.sort_by(|a, b| (a.1.0, &a.1.1, a.0).cmp(&(b.1.0, &b.1.1, b.0)));
         let made = sqlx::query!(
-            "INSERT INTO customers (tenant_id, id, phone_number, name) SELECT * FROM unnest($1::int4[], $2::uuid[], $3::text[], $4::text[])
+            "INSERT INTO customers (tenant_id, id, phone_number, name, name_at)
+             SELECT * FROM unnest($1::int4[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[])
              ON CONFLICT (tenant_id, phone_number) DO NOTHING",
             &rows.iter().map(|r| r.1.0).collect::<Vec<_>>(),
             &rows.iter().map(|r| r.0.0).collect::<Vec<_>>(),
             &rows.iter().map(|r| r.1.1.clone()).collect::<Vec<_>>() as _,
-            &rows.iter().map(|r| r.1.2.clone()).collect::<Vec<_>>() as _,
+            &rows.iter().map(|r| r.1.2.as_ref().map(|told| told.text.clone())).collect::<Vec<_>>() as _,
+            &rows.iter().map(|r| r.1.2.as_ref().map(|told| told.at)).collect::<Vec<_>>() as _,
         )
         .execute(conn)
         .await?;
@@ -228,50 +240,6 @@ async fn read(conn: &mut PgConnection, keys: impl Iterator<Item = &PersonKey> + 
     .await?;
     directory.phones.extend(owners.into_iter().map(|r| ((r.tenant_id, r.phone_number), CustomerId(r.id))));
     Ok(directory)
-}
-
-/// The person told of a new number: the old one no longer is theirs.
-async fn set_phone(conn: &mut PgConnection, tenant: i32, customer: CustomerId, phone: &str) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE customers SET phone_number = $3, updated_at = now() WHERE tenant_id = $1 AND id = $2 AND phone_number IS DISTINCT FROM $3",
-        tenant,
-        customer.0,
-        phone
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Fills in a phone number that became known, and the newest name.
-async fn set_names(conn: &mut PgConnection, directory: &Directory, people: &[(PersonKey, Option<String>)]) -> Result<(), StoreError> {
-    let mut rows: BTreeMap<(i32, CustomerId), (Option<String>, Option<String>)> = BTreeMap::new();
-    for (key, name) in people {
-        if let Some(customer) = directory.customer_of(key).filter(|c| !directory.new_customers.contains_key(c)) {
-            let row = rows.entry((key.channel.tenant_id.0, customer)).or_default();
-            row.0 = name.clone().or_else(|| row.0.take());
-            row.1 = key.phone.as_deref().and_then(phone_number).or_else(|| row.1.take());
-        }
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        r#"
-        UPDATE customers c SET name = coalesce(n.name, c.name), phone_number = coalesce(c.phone_number, n.phone_number), updated_at = now()
-        FROM (SELECT * FROM unnest($1::int4[], $2::uuid[], $3::text[], $4::text[]) n(tenant_id, id, name, phone_number)
-              ORDER BY n.tenant_id, n.id) n
-        WHERE c.tenant_id = n.tenant_id AND c.id = n.id
-          AND (n.name IS DISTINCT FROM c.name AND n.name IS NOT NULL OR c.phone_number IS NULL AND n.phone_number IS NOT NULL)
-        "#,
-        &rows.keys().map(|k| k.0).collect::<Vec<_>>(),
-        &rows.keys().map(|k| k.1.0).collect::<Vec<_>>(),
-        &rows.values().map(|r| r.0.clone()).collect::<Vec<_>>() as _,
-        &rows.values().map(|r| r.1.clone()).collect::<Vec<_>>() as _,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// The live conversation of each customer: found, or made if a message of the batch is really new. (A message seen before,

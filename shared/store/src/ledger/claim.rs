@@ -27,7 +27,8 @@ pub struct ClaimedJob {
 /// Claims `ids` for `worker` in one statement by primary key, so neither backlog nor dead rows matter.
 ///
 /// Not claimed: jobs that are running or gone, that wait for a time, whose queue is paused, and ordered jobs that have a
-/// live predecessor (one that merely is scheduled for later does not count). A worker that was declared dead claims nothing.
+/// live predecessor (one that merely is scheduled for later does not count) or a running companion. When a companion is claimed
+/// at this very moment, the whole statement is refused ([`StoreError::Data`]): claim them one by one. A worker that was declared dead claims nothing.
 pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec<ClaimedJob>, StoreError> {
     let mut ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     ids.sort_unstable();
@@ -40,7 +41,8 @@ pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec
           AND NOT EXISTS (SELECT FROM job_queues q WHERE q.queue = j.queue AND q.paused_at IS NOT NULL)
           AND (ordering_key IS NULL OR NOT EXISTS (
                 SELECT FROM jobs p
-                WHERE p.kind = j.kind AND p.ordering_key = j.ordering_key AND p.ordering_seq < j.ordering_seq AND NOT p.scheduled))
+                WHERE p.kind = j.kind AND p.ordering_key = j.ordering_key
+                  AND (p.ordering_seq < j.ordering_seq AND NOT (p.scheduled AND p.run_at > ledger_now()) OR p.state = 'running')))
         RETURNING id, kind, queue, tenant_id, attempt, crashes, max_attempts, ordering_key IS NOT NULL AS "ordered!", trace, args, created_at
         "#,
         &ids,

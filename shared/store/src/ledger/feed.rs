@@ -62,7 +62,7 @@ pub async fn heads(pool: &PgPool, queue: &str, from: &[(Lane, FeedPosition)], li
         SELECT h.id, l.priority AS "priority!", l.tenant_id AS "tenant_id!", h.position, h.weight,
                (h.ordering_key IS NULL OR NOT EXISTS (
                   SELECT FROM jobs p WHERE p.kind = h.kind AND p.ordering_key = h.ordering_key
-                    AND p.ordering_seq < h.ordering_seq AND NOT p.scheduled)) AS "is_head!"
+                    AND (p.ordering_seq < h.ordering_seq AND NOT (p.scheduled AND p.run_at > ledger_now()) OR p.state = 'running'))) AS "is_head!"
         FROM unnest($2::int2[], $3::int4[], $4::int8[]) l(priority, tenant_id, after) CROSS JOIN LATERAL (
           SELECT id, kind, position, weight, ordering_key, ordering_seq FROM jobs j
           WHERE j.queue = $1 AND j.state = 'queued' AND j.run_at IS NULL AND j.priority = l.priority AND j.tenant_id = l.tenant_id

@@ -8,10 +8,11 @@ fn at() -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(1_760_000_000, 0)
 }
 
-fn reaction(by: &str, target: &str, emoji: Option<&str>) -> EventBody {
+fn reaction(id: &str, by: &str, target: &str, emoji: Option<&str>) -> EventBody {
     EventBody::Reaction(MessageReaction {
         target_external_id: target.to_owned(),
         by: by.to_owned(),
+        id: Some(id.to_owned()),
         emoji: emoji.map(str::to_owned),
         at: at(),
     })
@@ -39,9 +40,9 @@ fn ids(phone: Option<&str>, user_id: Option<&str>) -> PersonRef {
 fn reactions_edits_and_revokes_name_the_message_they_are_about() {
     let image = Media { kind: "image".to_owned(), id: Some("801".to_owned()), url: None, mime_type: None, sha256: None, filename: None };
     let expected = [
-        reaction("4915550100300", "wamid.OURS", Some("👍")),
-        reaction("4915550100300", "wamid.OURS", None),
-        reaction("4915550100300", "wamid.OURS", None),
+        reaction("wamid.R1", "4915550100300", "wamid.OURS", Some("👍")),
+        reaction("wamid.R2", "4915550100300", "wamid.OURS", None),
+        reaction("wamid.R3", "4915550100300", "wamid.OURS", None),
         edit("wamid.TEXT", "text", "Is the red kettle back?", None),
         edit("wamid.IMAGE", "image", "on the right", Some(image)),
         revoke("wamid.TEXT"),
@@ -62,7 +63,7 @@ fn a_changed_number_is_a_notice_and_says_who_became_whom() {
     let events = events_of("system");
     let kinds: Vec<bool> = events.iter().map(|event| matches!(event, EventBody::PersonChanged(_))).collect();
     assert_eq!(kinds, [false, true, false, true, false, true, false], "the change comes behind its notice");
-    let changed = |old, new| EventBody::PersonChanged(PersonChanged { old, new });
+    let changed = |old, new| EventBody::PersonChanged(PersonChanged { old, new, at: at() });
     let (old, new) = (Some("4915550100300"), Some("4915550100399"));
     assert_eq!(events[1], changed(ids(old, Some("DE.7")), ids(new, Some("DE.8"))));
     assert_eq!(events[3], changed(ids(old, None), ids(new, None)), "`new_wa_id`, a number, is the name of older versions");
@@ -88,7 +89,7 @@ fn a_notice_without_a_sender_is_about_the_person_it_names() {
     let system = json!({"type": "customer_changed_number", "customer": "111", "wa_id": "222"});
     let events = bodies(&body_with(&json!({"messages": [{"id": "wamid.S", "type": "system", "system": system}]})));
     assert_eq!(message(&events, "wamid.S").person, ids(Some("111"), None));
-    assert_eq!(events[1], EventBody::PersonChanged(PersonChanged { old: ids(Some("111"), None), new: ids(Some("222"), None) }));
+    assert_eq!(events[1], EventBody::PersonChanged(PersonChanged { old: ids(Some("111"), None), new: ids(Some("222"), None), at: at() }));
 }
 
 #[test]
@@ -110,7 +111,11 @@ fn what_the_business_does_on_its_own_phone_is_outbound_and_with_the_recipient() 
         assert_eq!(echo.person, mara);
     }
     assert_eq!(message(&events, "wamid.ECHO").content.as_deref(), Some("Yes, since this morning."));
-    let rest = [reaction("business", "wamid.TEXT", Some("❤️")), edit("wamid.ECHO", "text", "Yes, since noon.", None), revoke("wamid.ECHO")];
+    let rest = [
+        reaction("wamid.ECHOREACTION", "business", "wamid.TEXT", Some("❤️")),
+        edit("wamid.ECHO", "text", "Yes, since noon.", None),
+        revoke("wamid.ECHO"),
+    ];
     assert_eq!(events[2..], rest);
 }
 
