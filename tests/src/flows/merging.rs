@@ -20,8 +20,12 @@ fn both(id: &str) -> Value {
 }
 
 fn number_changed(id: &str, old: &str, new: &str) -> String {
+    number_changed_at(50, id, old, new)
+}
+
+fn number_changed_at(second: u32, id: &str, old: &str, new: &str) -> String {
     let notice = json!({"type": "user_changed_number", "body": "changed the number", "wa_id": new});
-    messages(&[message(old, id, 50, "system", notice)])
+    messages(&[message(old, id, second, "system", notice)])
 }
 
 /// What remains: the customer (phone and names on channels), the open conversation (unread and messages).
@@ -225,7 +229,7 @@ async fn an_older_change_of_number_that_is_delivered_again_does_not_bring_the_ol
     let app = App::start().await;
     deliver(&app, &messages(&[words(PHONE, "wamid.1")])).await;
     deliver(&app, &number_changed("wamid.2", PHONE, NEW_PHONE)).await;
-    deliver(&app, &number_changed("wamid.3", NEW_PHONE, "15551238888")).await;
+    deliver(&app, &number_changed_at(51, "wamid.3", NEW_PHONE, "15551238888")).await;
     deliver(&app, &number_changed("wamid.2", PHONE, NEW_PHONE)).await;
     assert_eq!(app.db.texts("SELECT phone_number FROM customers WHERE merged_into IS NULL").await, ["+15551238888"]);
 }
