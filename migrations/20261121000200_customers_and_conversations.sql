@@ -12,11 +12,13 @@ CREATE TABLE customers (
   updated_at      timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (tenant_id, id),
   UNIQUE (tenant_id, phone_number),
-  UNIQUE (tenant_id, instagram_psid),
-  UNIQUE (tenant_id, facebook_psid),
   FOREIGN KEY (tenant_id, merged_into) REFERENCES customers (tenant_id, id),
   CHECK (merged_into <> id)
 );
+-- Partial: nearly all are null, and a full index would tempt the planner to read a whole tenant by it.
+CREATE UNIQUE INDEX customers_instagram ON customers (tenant_id, instagram_psid) WHERE instagram_psid IS NOT NULL;
+CREATE UNIQUE INDEX customers_facebook ON customers (tenant_id, facebook_psid) WHERE facebook_psid IS NOT NULL;
+CREATE INDEX customers_merged ON customers (tenant_id, merged_into) WHERE merged_into IS NOT NULL;
 COMMENT ON TABLE customers IS 'A person who writes to a tenant. phone_number is E.164 with +. merged_into: this row and that one turned out to be one person; it keeps its id so that older links resolve. name_at, phone_at: the provider''s time of what told us, so that a repeated or late delivery brings nothing old back.';
 
 CREATE TABLE customer_identities (
@@ -55,5 +57,6 @@ CREATE TABLE chat_conversations (
 ) WITH (fillfactor = 80); -- room for HOT updates: every message moves last_message_at
 -- At most one conversation of a customer on a channel is not closed; concurrent batches decide by this index.
 CREATE UNIQUE INDEX chat_conversations_live ON chat_conversations (tenant_id, channel_instance_id, customer_id) WHERE status <> 'closed';
+CREATE INDEX chat_conversations_merged ON chat_conversations (tenant_id, merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX chat_conversations_customer ON chat_conversations (tenant_id, customer_id);
 COMMENT ON TABLE chat_conversations IS 'A thread with one customer on one channel. human_epoch counts a person''s interventions; a bot''s reply commits only if it is unchanged.';

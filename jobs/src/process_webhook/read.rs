@@ -12,7 +12,7 @@ use store::{PgConnection, channel_instances::ChannelRef, inbound::Located, raw_e
 pub(super) struct Contents {
     /// What to write, each event of a body once, with the job it came by.
     pub items: Vec<(JobId, Located)>,
-    /// Bodies that are not what their provider sends, with the reason.
+    /// Events that cannot be processed as a whole (not what the provider sends, or gone), with the reason.
     pub malformed: Vec<(JobId, RawEventId, String)>,
     /// Events that belonged to nobody when they were received, and all of whose parts are one tenant's now.
     pub found_owner: BTreeMap<TenantId, BTreeSet<RawEventId>>,
@@ -27,9 +27,6 @@ type Parsed = (DateTime<Utc>, Result<Vec<ChannelEvent>, String>);
 pub(super) async fn read(conn: &mut PgConnection, batch: &[Claimed<ProcessWebhook>], ctx: &JobContext) -> Result<Contents, JobError> {
     let ids: BTreeSet<RawEventId> = batch.iter().flat_map(|job| &job.payload.event_ids).copied().collect();
     let raw = raw_events::read(conn, &ids.iter().copied().collect::<Vec<_>>()).await?;
-    if raw.len() < ids.len() {
-        tracing::warn!(missing = ids.len() - raw.len(), "raw events are gone: their day was dropped before they were processed");
-    }
     let mut parsed: HashMap<RawEventId, Parsed> = HashMap::with_capacity(raw.len());
     for event in raw {
         let events = match channels::registry::find(&event.channel_kind) {
@@ -46,12 +43,14 @@ pub(super) async fn read(conn: &mut PgConnection, batch: &[Claimed<ProcessWebhoo
 
     let mut contents = Contents::default();
     let mut taken: HashSet<(RawEventId, u32)> = HashSet::new();
-    for job in batch {
+    // A job for one part first: otherwise a job for the whole event would take the part, and leave it with nothing to fail on.
+    let (parts, wholes): (Vec<_>, Vec<_>) = batch.iter().partition(|job| job.payload.position.is_some());
+    for job in parts.into_iter().chain(wholes) {
         for id in &job.payload.event_ids {
             match parsed.get(id) {
                 Some((received_at, Ok(events))) => locate(job, (*id, *received_at), events, &channels, &mut taken, &mut contents),
                 Some((_, Err(reason))) => contents.malformed.push((job.id, *id, reason.clone())),
-                None => {}
+                None => contents.malformed.push((job.id, *id, "its raw event is gone: its day was dropped".to_owned())),
             }
         }
     }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{BatchJob, Claimed, Done, JobContext, JobError, enqueue::of_kind, expire_override};
 use domain::{JobId, RawEventId, TenantId};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 use store::{
     PgConnection, StoreError,
     inbound::{self, Located, Written},
@@ -27,19 +27,23 @@ pub(super) async fn run(batch: Vec<Claimed<ProcessWebhook>>, ctx: &JobContext) -
     for _ in 0..RACES {
         match write(&batch, ctx, isolating).await {
             Err(Attempt::Stale) => ctx.services.people.clear(),
+            Err(Attempt::Conflict) => {}
             Err(Attempt::Refused) if !isolating => isolating = true,
             Err(Attempt::Refused) => return Err(JobError::fail("defect", "data refused outside of a message")),
             Err(Attempt::Failed(error)) => return Err(error),
             Ok(done) => return Ok(done),
         }
     }
-    Err(JobError::Snooze(Duration::from_millis(100)))
+    // In a batch that means smaller company next time; alone, another attempt.
+    Err(JobError::retry("contended", "lost every race against other batches"))
 }
 
 /// Why one try to write the batch did not work.
 enum Attempt {
     /// Start over: what was known of a person is out of date, or another batch was faster.
     Stale,
+    /// Start over: another transaction was in the way.
+    Conflict,
     /// Postgres refused the data of some message: find it.
     Refused,
     Failed(JobError),
@@ -48,7 +52,8 @@ enum Attempt {
 impl From<StoreError> for Attempt {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Stale(_) | StoreError::Conflict(_) => Self::Stale,
+            StoreError::Stale(_) => Self::Stale,
+            StoreError::Conflict(_) => Self::Conflict,
             StoreError::Data(_) => Self::Refused,
             other => Self::Failed(other.into()),
         }

@@ -15,8 +15,9 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util:
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Of salvo's own lines only warnings, unless `LOG_LEVEL` names it: at info it writes several for every connection that ends.
-const QUIET: &str = "salvo_core=warn";
+/// Of salvo's and apalis's own lines only warnings, unless `LOG_LEVEL` names one of them: at info they write several for every connection
+/// that ends, and for every worker that begins.
+const QUIET: &str = "salvo_core=warn,apalis_core=warn";
 
 static EXPORTING: AtomicBool = AtomicBool::new(false);
 

@@ -18,6 +18,12 @@ pub async fn ensure_partitions(pool: &PgPool, days_ahead: i32) -> Result<(), Sto
     Ok(())
 }
 
+/// Tells the planner how large the tables are that change fastest. Autovacuum does it too, but may lag behind a fresh start.
+pub async fn refresh_statistics(pool: &PgPool) -> Result<(), StoreError> {
+    sqlx::query!("ANALYZE jobs, customers, customer_identities, chat_conversations, chat_messages").execute(pool).await?;
+    Ok(())
+}
+
 /// Days of `raw_webhook_events` older than `keep_days` that no unfinished job and no dead letter needs.
 pub async fn expired_raw_days(pool: &PgPool, keep_days: i32) -> Result<Vec<NaiveDate>, StoreError> {
     Ok(sqlx::query_scalar!(
@@ -30,7 +36,9 @@ pub async fn expired_raw_days(pool: &PgPool, keep_days: i32) -> Result<Vec<Naive
           -- The first 48 bits of a version 7 uuid are its time in milliseconds.
           SELECT DISTINCT (to_timestamp(('x' || left(replace(e.id, '-', ''), 12))::bit(48)::bigint / 1000.0) AT TIME ZONE 'utc')::date AS day
           FROM (SELECT args FROM jobs WHERE kind = 'process_webhook' UNION ALL SELECT args FROM jobs_dead WHERE kind = 'process_webhook') j
-          CROSS JOIN LATERAL jsonb_array_elements_text(j.args -> 'event_ids') e(id))
+          CROSS JOIN LATERAL jsonb_array_elements_text(
+            CASE WHEN jsonb_typeof(j.args -> 'event_ids') = 'array' THEN j.args -> 'event_ids' ELSE '[]' END) e(id)
+          WHERE e.id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7')
         SELECT day AS "day!" FROM days
         WHERE day < (now() AT TIME ZONE 'utc')::date - $1::int AND NOT EXISTS (SELECT FROM needed n WHERE n.day = days.day)
         ORDER BY day

@@ -100,7 +100,8 @@ pub(super) async fn feed<D: Dispatch>(leading: Leading<D>, queue: Queue) {
 impl<D: Dispatch> Feeder<D> {
     async fn round(&mut self) -> Result<Round, Box<dyn Error + Send + Sync>> {
         let settings = self.settings().await?;
-        if settings.paused {
+        // Nobody would take a hint of a queue that no worker serves.
+        if settings.paused || settings.slots == 0 {
             return Ok(Round::Idle);
         }
         if let Some(until) = self.gathering.take().filter(|until| *until > Instant::now()) {

@@ -85,8 +85,10 @@ impl Lanes {
             let best = rest.first().map_or(0, |lane| lane.priority);
             let split = rest.partition_point(|lane| lane.priority == best);
             let mut active: Vec<Lane> = rest.drain(..split).collect();
-            self.turn = (self.turn + 1) % active.len().max(1);
-            active.rotate_left(self.turn);
+            let first = self.turn % active.len().max(1);
+            active.rotate_left(first);
+            // The next round begins with the lanes that this one may not reach.
+            self.turn = first + if limit < active.len() { limit } else { 1 };
             self.take_in_turn(pool, active, limit, &mut chosen).await?;
         }
         if sweeping {
@@ -154,7 +156,6 @@ impl Lanes {
         }
         if sweeping || self.looked.0.is_none_or(|at| now - at > self.look + self.looked.1 * 20) {
             self.known = ledger::lanes(pool, self.queue).await?;
-            self.cursors.retain(|lane, _| self.known.binary_search(lane).is_ok());
             self.looked = (Some(Instant::now()), now.elapsed());
         }
         Ok(sweeping)

@@ -11,6 +11,7 @@ mod retention;
 mod suspects;
 
 pub(crate) use bells::Bells;
+pub(crate) use retention::DAYS_AHEAD;
 
 use jobs::{dispatch::Dispatch, queue};
 use platform::config::Config;

@@ -11,13 +11,16 @@ pub(super) async fn rescue(pool: PgPool, limit: Duration) {
     let mut ticks = tokio::time::interval((limit / 4).clamp(Duration::from_millis(100), Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut quiet_until = Instant::now();
+    let mut last = Instant::now();
     loop {
         ticks.tick().await;
-        if Instant::now() < quiet_until {
-            // Also finds out whether the trouble is over.
-            if ledger::paused_queues(&pool).await.is_err() {
-                quiet_until = Instant::now() + limit;
-            }
+        // A database that is slow, or a process that was stopped, looks the same to everybody's heartbeat: be sure that it is quick.
+        let asked = Instant::now();
+        if ledger::paused_queues(&pool).await.is_err() || asked.elapsed() > limit / 4 || last.elapsed() > limit / 2 {
+            quiet_until = Instant::now() + limit;
+        }
+        last = Instant::now();
+        if last < quiet_until {
             continue;
         }
         match ledger::rescue(&pool, limit.as_secs_f64(), MAX_CRASHES).await {

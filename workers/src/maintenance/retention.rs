@@ -3,10 +3,11 @@
 use std::time::Duration;
 use store::{
     PgPool, StoreError,
-    maintenance::{DayTable, drop_day, ensure_partitions, expired_done_days, expired_raw_days},
+    maintenance::{DayTable, drop_day, ensure_partitions, expired_done_days, expired_raw_days, refresh_statistics},
 };
 
-const DAYS_AHEAD: i32 = 3;
+/// How many days ahead partitions are made.
+pub(crate) const DAYS_AHEAD: i32 = 3;
 
 /// Tidies for ever, every ten minutes; after a failure a minute later.
 pub(super) async fn retain(pool: PgPool, raw_days: i32, done_days: i32) {
@@ -24,6 +25,7 @@ pub(super) async fn retain(pool: PgPool, raw_days: i32, done_days: i32) {
 
 async fn tidy(pool: &PgPool, raw_days: i32, done_days: i32) -> Result<(), StoreError> {
     ensure_partitions(pool, DAYS_AHEAD).await?;
+    refresh_statistics(pool).await?;
     for day in expired_raw_days(pool, raw_days).await? {
         drop_day(pool, DayTable::RawWebhookEvents, day).await?;
         tracing::info!(%day, "dropped the raw webhook events of a day");

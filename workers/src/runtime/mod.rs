@@ -8,7 +8,7 @@ pub(crate) mod local;
 mod outcomes;
 mod run;
 
-use crate::maintenance::Bells;
+use crate::maintenance::{Bells, DAYS_AHEAD};
 use claims::Claims;
 use domain::WorkerId;
 use held::Held;
@@ -23,6 +23,7 @@ use std::{
 use store::{
     PgPool, StoreError,
     ledger::{self, WorkerRow},
+    maintenance::ensure_partitions,
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -102,10 +103,16 @@ impl Runtime {
     }
 }
 
+async fn prepare(pool: &PgPool, row: &WorkerRow) -> Result<(), StoreError> {
+    // After days of rest the partition of today may be missing, and finished jobs would have no place.
+    ensure_partitions(pool, DAYS_AHEAD).await?;
+    ledger::register_worker(pool, row).await
+}
+
 /// Without its row a worker can claim nothing, so there is nothing to do but wait for the database.
 async fn announce(pool: &PgPool, row: &WorkerRow) {
     let mut reported = false;
-    while let Err(error) = ledger::register_worker(pool, row).await {
+    while let Err(error) = prepare(pool, row).await {
         if !std::mem::replace(&mut reported, true) {
             tracing::warn!(%error, "cannot announce this worker yet; trying until the database answers");
         }

@@ -128,15 +128,12 @@ async fn write(pool: &PgPool, worker: WorkerId, outcomes: &[Outcome]) -> Result<
     if !complete.is_empty() {
         ledger::complete(&mut tx, worker, &complete, ordered).await?;
     }
-    if !delays.is_empty() {
+    if !delays.is_empty() && ledger::delay(&mut tx, worker, &delays).await?.len() < delays.len() {
         // A job whose cancellation was asked for is not put back.
         cancels.extend(delays.iter().map(|delay| delay.id));
     }
     if !cancels.is_empty() {
         ledger::cancel(&mut tx, worker, &cancels).await?;
-    }
-    if !delays.is_empty() {
-        ledger::delay(&mut tx, worker, &delays).await?;
     }
     if !burials.is_empty() {
         ledger::bury(&mut tx, worker, &burials).await?;

@@ -2,6 +2,7 @@
 
 use super::{OBJECT, wire::RouteBody};
 use crate::{ParseError, lenient_json::Readable};
+use std::collections::HashSet;
 
 /// The distinct `phone_number_id`s in the body, in its order. Empty if it names none (account and template updates) or belongs
 /// to another of Meta's products.
@@ -14,10 +15,15 @@ pub fn route(body: &[u8]) -> Result<Vec<String>, ParseError> {
     }
     for change in body.entry.iter().flat_map(|entry| entry.changes.iter()) {
         if let Some(id) = change.value.metadata.phone_number_id.id()
-            && !ids.contains(&id)
+            && ids.last() != Some(&id)
         {
             ids.push(id);
         }
+    }
+    // Nearly always one. A hostile body may name tens of thousands, so they are not compared each with each.
+    if ids.len() > 1 {
+        let mut seen = HashSet::with_capacity(ids.len());
+        ids.retain(|id| seen.insert(id.clone()));
     }
     Ok(ids)
 }

@@ -17,7 +17,9 @@ pub(super) async fn customers(conn: &mut PgConnection, tenant: i32, keep: Custom
     )
     .fetch_all(&mut *conn)
     .await?;
-    if locked.len() < 2 || locked.iter().any(|row| row.merged_into.is_some()) {
+    // Done already is fine: what still points at the old one follows. Merged with somebody else: read again who is who.
+    let gone = locked.iter().any(|row| row.merged_into.is_some_and(|into| row.id == keep.0 || into != keep.0));
+    if locked.len() < 2 || gone {
         return Err(StoreError::Stale("a customer"));
     }
     sqlx::query!(

@@ -101,6 +101,7 @@ pub(super) async fn resolve(
         directory.place(&[old, new], None);
     }
     directory.write(conn).await?;
+    directory.hold(conn).await?;
     for (tenant, keep, drop) in &directory.merges {
         merge::customers(conn, *tenant, *keep, *drop).await?;
     }
@@ -211,14 +212,37 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// Keeps the known customers from being merged away until the transaction ends; if one of them was, read again.
+    async fn hold(&self, conn: &mut PgConnection) -> Result<(), StoreError> {
+        let known: BTreeSet<(i32, CustomerId)> = self
+            .identities
+            .iter()
+            .map(|((channel, _), customer)| (channel.0, *customer))
+            .filter(|(_, customer)| !self.new_customers.contains_key(customer))
+            .collect();
+        let held = sqlx::query_scalar!(
+            "SELECT c.id FROM unnest($1::int4[], $2::uuid[]) w(tenant_id, id)
+             JOIN customers c ON c.tenant_id = w.tenant_id AND c.id = w.id AND c.merged_into IS NULL
+             ORDER BY c.tenant_id, c.id FOR KEY SHARE OF c",
+            &known.iter().map(|k| k.0).collect::<Vec<_>>(),
+            &known.iter().map(|k| k.1.0).collect::<Vec<_>>()
+        )
+        .fetch_all(conn)
+        .await?;
+        if held.len() < known.len() { Err(StoreError::Stale("a customer")) } else { Ok(()) }
+    }
+}
+
 async fn read(conn: &mut PgConnection, keys: impl Iterator<Item = &PersonKey> + Clone) -> Result<Directory, StoreError> {
     let mut directory = Directory::default();
     let wanted: BTreeSet<(ChannelKey, &String)> =
         keys.clone().flat_map(|key| external_ids(key).map(|id| (channel_key(key.channel), id))).collect();
     let identities = sqlx::query!(
-        r#"SELECT i.tenant_id, i.channel_instance_id, i.external_id, i.customer_id
+        r#"SELECT i.tenant_id, i.channel_instance_id, i.external_id, coalesce(c.merged_into, c.id) AS "customer_id!"
            FROM unnest($1::int4[], $2::uuid[], $3::text[]) w(tenant_id, channel_instance_id, external_id)
-           JOIN customer_identities i ON i.tenant_id = w.tenant_id AND i.channel_instance_id = w.channel_instance_id AND i.external_id = w.external_id"#,
+           JOIN customer_identities i ON i.tenant_id = w.tenant_id AND i.channel_instance_id = w.channel_instance_id AND i.external_id = w.external_id
+           JOIN customers c ON c.tenant_id = i.tenant_id AND c.id = i.customer_id"#,
         &wanted.iter().map(|w| w.0.0).collect::<Vec<_>>(),
         &wanted.iter().map(|w| w.0.1).collect::<Vec<_>>(),
         &wanted.iter().map(|w| w.1.clone()).collect::<Vec<_>>()
@@ -231,7 +255,7 @@ async fn read(conn: &mut PgConnection, keys: impl Iterator<Item = &PersonKey> + 
     let phones: BTreeSet<(i32, String)> =
         keys.filter_map(|key| Some((key.channel.tenant_id.0, key.phone.as_deref().and_then(phone_number)?))).collect();
     let owners = sqlx::query!(
-        r#"SELECT c.tenant_id, c.phone_number AS "phone_number!", c.id FROM unnest($1::int4[], $2::text[]) w(tenant_id, phone_number)
+        r#"SELECT c.tenant_id, c.phone_number AS "phone_number!", coalesce(c.merged_into, c.id) AS "id!" FROM unnest($1::int4[], $2::text[]) w(tenant_id, phone_number)
            JOIN customers c ON c.tenant_id = w.tenant_id AND c.phone_number = w.phone_number"#,
         &phones.iter().map(|p| p.0).collect::<Vec<_>>(),
         &phones.iter().map(|p| p.1.clone()).collect::<Vec<_>>()

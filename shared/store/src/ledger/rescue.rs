@@ -54,10 +54,10 @@ pub async fn rescue(pool: &PgPool, limit_seconds: f64, max_crashes: i16) -> Resu
                  idempotency_key, kind || ':crashed', trace, args, errors, created_at, ledger_now() FROM settled),
         next AS (
           UPDATE jobs n SET position = nextval('job_positions')
-          FROM (SELECT DISTINCT ON (j.kind, j.ordering_key) j.id
-                FROM settled s JOIN jobs j ON j.kind = s.kind AND j.ordering_key = s.ordering_key
-                WHERE j.id <> s.id AND NOT j.scheduled ORDER BY j.kind, j.ordering_key, j.ordering_seq) h
-          WHERE n.id = h.id AND n.state = 'queued' AND n.run_at IS NULL)
+              WHERE n.id = ANY(ARRAY(
+                SELECT h.id FROM settled s CROSS JOIN LATERAL (
+                  SELECT j.id FROM jobs j WHERE j.kind = s.kind AND j.ordering_key = s.ordering_key AND j.id <> s.id AND NOT j.scheduled
+                  ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.state = 'queued' AND n.run_at IS NULL)
         SELECT id AS "id!" FROM settled
         "#,
         &requeued,

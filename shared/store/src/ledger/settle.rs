@@ -46,10 +46,10 @@ pub async fn complete(conn: &mut PgConnection, worker: WorkerId, ids: &[JobId], 
                      nullif(errors, '[]'), created_at, started_at, ledger_now() FROM settled),
             next AS (
               UPDATE jobs n SET position = nextval('job_positions')
-              FROM (SELECT DISTINCT ON (j.kind, j.ordering_key) j.id
-                    FROM settled s JOIN jobs j ON j.kind = s.kind AND j.ordering_key = s.ordering_key
-                    WHERE j.id <> ALL($1) AND NOT j.scheduled ORDER BY j.kind, j.ordering_key, j.ordering_seq) h
-              WHERE n.id = h.id AND n.state = 'queued' AND n.run_at IS NULL)
+              WHERE n.id = ANY(ARRAY(
+                SELECT h.id FROM settled s CROSS JOIN LATERAL (
+                  SELECT j.id FROM jobs j WHERE j.kind = s.kind AND j.ordering_key = s.ordering_key AND j.id <> ALL($1) AND NOT j.scheduled
+                  ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.state = 'queued' AND n.run_at IS NULL)
             SELECT id AS "id!" FROM settled
             "#,
             &ids,
@@ -87,7 +87,7 @@ pub async fn delay(conn: &mut PgConnection, worker: WorkerId, delays: &[Delay]) 
                           WHEN jsonb_array_length(errors) >= 20 THEN (errors - 0) || jsonb_build_array(d.error)
                           ELSE errors || jsonb_build_array(d.error) END
         FROM unnest($2::uuid[], $3::float8[], $4::bool[], $5::bool[], $6::jsonb[]) d(id, after, free, suspect, error)
-        WHERE j.id = d.id AND j.locked_by = $1
+        WHERE j.id = d.id AND j.locked_by = $1 AND NOT j.cancel_requested
         RETURNING j.id
         "#,
         worker.0,
@@ -116,10 +116,10 @@ pub async fn bury(conn: &mut PgConnection, worker: WorkerId, burials: &[Burial])
                  idempotency_key, fingerprint, trace, args, errors || jsonb_build_array(error), created_at, ledger_now() FROM settled),
         next AS (
           UPDATE jobs n SET position = nextval('job_positions')
-          FROM (SELECT DISTINCT ON (j.kind, j.ordering_key) j.id
-                FROM settled s JOIN jobs j ON j.kind = s.kind AND j.ordering_key = s.ordering_key
-                WHERE j.id <> s.id AND NOT j.scheduled ORDER BY j.kind, j.ordering_key, j.ordering_seq) h
-          WHERE n.id = h.id AND n.state = 'queued' AND n.run_at IS NULL)
+              WHERE n.id = ANY(ARRAY(
+                SELECT h.id FROM settled s CROSS JOIN LATERAL (
+                  SELECT j.id FROM jobs j WHERE j.kind = s.kind AND j.ordering_key = s.ordering_key AND j.id <> s.id AND NOT j.scheduled
+                  ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.state = 'queued' AND n.run_at IS NULL)
         SELECT id AS "id!" FROM settled
         "#,
         worker.0,
@@ -143,10 +143,10 @@ pub async fn cancel(conn: &mut PgConnection, worker: WorkerId, ids: &[JobId]) ->
                  nullif(errors, '[]'), created_at, started_at, ledger_now() FROM settled),
         next AS (
           UPDATE jobs n SET position = nextval('job_positions')
-          FROM (SELECT DISTINCT ON (j.kind, j.ordering_key) j.id
-                FROM settled s JOIN jobs j ON j.kind = s.kind AND j.ordering_key = s.ordering_key
-                WHERE j.id <> ALL($1) AND NOT j.scheduled ORDER BY j.kind, j.ordering_key, j.ordering_seq) h
-          WHERE n.id = h.id AND n.state = 'queued' AND n.run_at IS NULL)
+              WHERE n.id = ANY(ARRAY(
+                SELECT h.id FROM settled s CROSS JOIN LATERAL (
+                  SELECT j.id FROM jobs j WHERE j.kind = s.kind AND j.ordering_key = s.ordering_key AND j.id <> ALL($1) AND NOT j.scheduled
+                  ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.state = 'queued' AND n.run_at IS NULL)
         SELECT id AS "id!" FROM settled
         "#,
         &ids.iter().map(|id| id.0).collect::<Vec<_>>(),
