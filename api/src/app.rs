@@ -2,7 +2,7 @@
 
 use crate::{
     health::Health,
-    ingress::{GroupCommit, Handshake, Inbox, Limits, Measures, MetaWebhook, Receive},
+    ingress::{GroupCommit, Handshake, Inbox, LARGEST_KIB, Limits, Measures, MetaWebhook, Receive},
     middleware, partitions,
 };
 use channels::meta_signature::SignatureKey;
@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 use store::{StoreError, channel_map::ChannelMap};
+use tokio::sync::Semaphore;
 use tokio::{
     net::{TcpListener, TcpSocket},
     task::JoinHandle,
@@ -84,6 +85,7 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
         measures,
         clock: clock.clone(),
         refusals: AtomicU8::new(0),
+        reading: Semaphore::new(config.inbox_max_bytes.div_ceil(1024).clamp(LARGEST_KIB, Semaphore::MAX_PERMITS)),
     };
     let health = Health::new(pool.clone(), redis, clock);
     let routes = routes(webhook, health, config.metrics_port.is_none().then_some(metrics));

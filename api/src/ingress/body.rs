@@ -1,12 +1,14 @@
 //! Reading a webhook's body: never more than the limit in memory, never longer than the time limit.
 
 use bytes::{Bytes, BytesMut};
-use salvo::http::{ReqBody, body::Body};
+use salvo::http::{HeaderMap, ReqBody, body::Body, header::CONTENT_LENGTH};
 use std::{future::poll_fn, io, pin::Pin, time::Duration};
 
 /// The largest body that is taken; Meta sends up to 3 MB
 /// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview>).
 pub(super) const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
+/// The same in KiB: what a body of unknown length is counted as while it is read.
+pub(crate) const LARGEST_KIB: usize = MAX_BODY_BYTES / 1024;
 const READ_LIMIT: Duration = Duration::from_secs(30);
 /// Room made before the first byte, however long the body claims to be.
 const FIRST_ROOM: usize = 64 * 1024;
@@ -65,6 +67,13 @@ async fn discard(body: &mut ReqBody) {
 async fn next(body: &mut ReqBody) -> io::Result<Option<Bytes>> {
     let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await.transpose()?;
     Ok(frame.map(|frame| frame.into_data().unwrap_or_default()))
+}
+
+/// How much memory a request's body may take, in KiB: what it declares, at most the largest that is taken.
+pub(super) fn reserved_kib(headers: &HeaderMap) -> u32 {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).and_then(|length| length.parse::<usize>().ok());
+    let kib = declared.map_or(LARGEST_KIB, |bytes| bytes.div_ceil(1024).clamp(1, LARGEST_KIB));
+    u32::try_from(kib).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ use std::{
     time::Instant,
 };
 use store::raw_events::NewRawEvent;
+use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 const SIGNATURE: &str = "x-hub-signature-256";
@@ -47,6 +48,8 @@ pub(crate) struct MetaWebhook {
     pub measures: Arc<Measures>,
     pub clock: Arc<dyn Clock>,
     pub refusals: AtomicU8,
+    /// One permit for each KiB of bodies that are being read: before its signature is checked, a body may come from anybody.
+    pub reading: Semaphore,
 }
 
 /// `GET`: Meta asks whether this address is ours
@@ -105,8 +108,12 @@ impl MetaWebhook {
     /// Verifies and keeps one webhook. `Ok`: it is durable.
     async fn receive(&self, req: &mut Request, trace: TraceContext) -> Result<(), ApiError> {
         let may_discard = !req.headers().contains_key(EXPECT);
+        let Ok(reading) = self.reading.try_acquire_many(body::reserved_kib(req.headers())) else {
+            return Err(self.refused(Refusal::Full));
+        };
         let body = body::read(req.take_body(), may_discard).await.map_err(unread)?;
         self.verify(req, &body).map_err(unverified)?;
+        drop(reading);
         let place = self.inbox.enter(body.len()).map_err(|refusal| self.refused(refusal))?;
         let event = NewRawEvent {
             id: RawEventId::generate(),

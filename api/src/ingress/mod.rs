@@ -10,6 +10,7 @@ mod meta_webhook;
 mod parts;
 mod writer;
 
+pub(crate) use body::LARGEST_KIB;
 pub(crate) use group_commit::GroupCommit;
 pub(crate) use inbox::{Inbox, Limits};
 pub(crate) use measures::Measures;
