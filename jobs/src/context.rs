@@ -18,6 +18,8 @@ use store::{
 #[derive(Debug)]
 pub struct Services {
     pub pool: PgPool,
+    /// Commits here do not wait for the disk: see [`JobContext::begin_relaxed`].
+    pub relaxed: PgPool,
     pub waker: Waker,
     pub channels: ChannelMap,
     pub people: PeopleCache,
@@ -76,6 +78,12 @@ impl JobContext {
     /// Begins the transaction of the job's effects.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         Ok(self.services.pool.begin().await?)
+    }
+
+    /// The same, with a commit that does not wait for the disk. Only for jobs all of whose effects are in this transaction: if a
+    /// crash of Postgres undoes it, the job is undone with it and runs again from what is durable (the raw event).
+    pub async fn begin_relaxed(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.services.relaxed.begin().await?)
     }
 
     /// Writes follow-up jobs in the transaction of the effects; the feeder hears of them after the commit.

@@ -56,6 +56,7 @@ async fn main() -> anyhow::Result<()> {
     let slots: usize = queues.iter().map(|queue| concurrency(*queue)).sum();
     let services = Arc::new(Services {
         pool: store::connect(url, "switchboard-worker", config.database_connections)?,
+        relaxed: store::connect_relaxed(url, "switchboard-worker-relaxed", config.database_connections)?,
         waker: waker(&config)?,
         channels: ChannelMap::new("WHATSAPP"),
         people: PeopleCache::default(),

@@ -68,7 +68,7 @@ impl From<JobError> for Attempt {
 
 async fn write(batch: &[Claimed<ProcessWebhook>], ctx: &JobContext, isolating: bool) -> Result<Done, Attempt> {
     let services = &ctx.services;
-    let mut tx = ctx.begin().await?;
+    let mut tx = ctx.begin_relaxed().await?;
     let Contents { items, malformed, found_owner, unrouted } = read(&mut tx, batch, ctx).await?;
     let (owners, items): (Vec<JobId>, Vec<Located>) = items.into_iter().unzip();
     let (mut written, refused) = if isolating {
