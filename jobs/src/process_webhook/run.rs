@@ -164,6 +164,12 @@ fn report(batch: &[Claimed<ProcessWebhook>], written: &Written, unrouted: usize,
     metrics::counter!("switchboard_receipts_applied_total").increment(written.statuses as u64);
     metrics::counter!("switchboard_webhook_parts_unrouted_total").increment(unrouted as u64);
     metrics::counter!("switchboard_webhook_parts_split_off_total").increment(rejected.split_off.len() as u64);
+    if unrouted > 0 {
+        tracing::warn!(
+            unrouted,
+            "webhooks for numbers that no channel has were kept: `switchboard replay --unroutable --dry-run` lists them, `switchboard seed --whatsapp-numbers` makes a channel"
+        );
+    }
     tracing::info!(
         jobs = batch.len(),
         events,
