@@ -29,7 +29,7 @@ END
 $$;
 COMMENT ON FUNCTION ensure_day_partition(text, date) IS 'Makes the partition <parent>_YYYYMMDD if it is missing.';
 
--- Drops the partition of a day. Gives up at once, to be called again later, when ingest holds the table.
+-- Drops the partition of a day. Gives up after a tenth of a second, to be called again later, when ingest holds the table.
 CREATE FUNCTION drop_day_partition(parent text, day date) RETURNS void LANGUAGE plpgsql SET lock_timeout = '100ms' AS $$
 BEGIN
   EXECUTE format('DROP TABLE IF EXISTS %I', format('%s_%s', parent, to_char(day, 'YYYYMMDD')));

@@ -8,7 +8,8 @@ use std::{str::FromStr, time::Duration};
 ///
 /// The planner is told what suits many short statements, each of which finds its rows by an index: a plan is made once per
 /// connection (making it costs more than running it), and only from nested loops over index scans, so that one made while
-/// a table was empty is still right when it is large.
+/// a table was empty does not become a sequential scan for ever. It may still pick the wrong index until statistics come
+/// (autovacuum, and the leader's `ANALYZE`), so statements name their rows by primary key where they can.
 pub fn connect(url: &str, application_name: &str, max_connections: u32) -> Result<sqlx::PgPool, StoreError> {
     open(url, application_name, max_connections, "on")
 }

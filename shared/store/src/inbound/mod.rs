@@ -1,8 +1,8 @@
 //! Writing what a batch of webhooks says, set-wise, in the caller's transaction.
 //!
 //! Identity and duplicates are decided by unique constraints, never by look-up-then-insert. Rows are written in the order of
-//! their keys, statement by statement in the same sequence, so that concurrent batches wait for each other and do not
-//! deadlock. Everything reported in [`Written`] comes from rows really inserted or changed.
+//! their keys, statement by statement in the same sequence, so that concurrent batches seldom deadlock (one may, when
+//! it changes a message that another is inserting; it is run again). Everything reported in [`Written`] comes from rows really inserted or changed.
 
 mod changes;
 mod isolate;

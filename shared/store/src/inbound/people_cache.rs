@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// How many people each of the two generations remembers: about 10 MB at most.
+/// How many people each of the two generations remembers (one batch may exceed it).
 const GENERATION: usize = 20_000;
 
 /// A person as a webhook names them on one channel.
