@@ -26,8 +26,7 @@ pub(super) async fn run(batch: Vec<Claimed<ProcessWebhook>>, ctx: &JobContext) -
     let mut isolating = false;
     for _ in 0..RACES {
         match write(&batch, ctx, isolating).await {
-            Err(Attempt::Stale) => ctx.services.people.clear(),
-            Err(Attempt::Conflict) => {}
+            Err(Attempt::Outrun) => {}
             Err(Attempt::Refused) if !isolating => isolating = true,
             Err(Attempt::Refused) => return Err(JobError::fail("defect", "data refused outside of a message")),
             Err(Attempt::Failed(error)) => return Err(error),
@@ -40,10 +39,8 @@ pub(super) async fn run(batch: Vec<Claimed<ProcessWebhook>>, ctx: &JobContext) -
 
 /// Why one try to write the batch did not work.
 enum Attempt {
-    /// Start over: what was known of a person is out of date, or another batch was faster.
-    Stale,
-    /// Start over: another transaction was in the way.
-    Conflict,
+    /// Start over: another transaction was faster or in the way, or what was known of a person is out of date.
+    Outrun,
     /// Postgres refused the data of some message: find it.
     Refused,
     Failed(JobError),
@@ -52,8 +49,7 @@ enum Attempt {
 impl From<StoreError> for Attempt {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Stale(_) => Self::Stale,
-            StoreError::Conflict(_) => Self::Conflict,
+            StoreError::Stale(_) | StoreError::Conflict(_) => Self::Outrun,
             StoreError::Data(_) => Self::Refused,
             other => Self::Failed(other.into()),
         }

@@ -69,7 +69,7 @@ async fn write(pool: &PgPool, cache: &PeopleCache, batch: &[Located]) {
                 tx.commit().await.unwrap();
                 return written.remember(cache);
             }
-            Err(StoreError::Stale(_) | StoreError::Conflict(_)) => cache.clear(),
+            Err(StoreError::Stale(_) | StoreError::Conflict(_)) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -1,6 +1,6 @@
 //! New messages, and the conversations they move.
 
-use super::{CHANNEL_SOURCE, Located, OverrideSet, Written, WrittenMessage, effective_time, people::People, row_key};
+use super::{CHANNEL_SOURCE, Located, OverrideSet, PersonKey, Written, WrittenMessage, effective_time, people::People, row_key};
 use crate::StoreError;
 use chrono::TimeDelta;
 use domain::{ConversationId, DeliveryStatus, Direction, EventBody, MessageId, NewMessage, TenantId};
@@ -23,6 +23,11 @@ impl<'a> NewMessages<'a> {
             }
         }
         Self { rows: rows.into_values().collect() }
+    }
+
+    /// Whom they are from or for.
+    pub(super) fn people(&self) -> Vec<PersonKey> {
+        self.rows.iter().map(|(item, message, _)| PersonKey::of(item.channel, &message.person)).collect()
     }
 }
 

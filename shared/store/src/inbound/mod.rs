@@ -69,8 +69,8 @@ impl Written {
 
 /// Writes `items`. `override_ttl`: how long a message from the business's own phone keeps the bot away.
 ///
-/// Fails with [`StoreError::Stale`] if a cached conversation was closed or merged, or a race for a new person was lost: the
-/// caller rolls back, forgets (`PeopleCache::clear`) and runs it again.
+/// Fails with [`StoreError::Stale`] if a cached conversation was closed or merged (it is forgotten then), or a race for a new
+/// person was lost: the caller rolls back and runs it again.
 pub async fn write(
     conn: &mut PgConnection,
     cache: &PeopleCache,
@@ -80,7 +80,12 @@ pub async fn write(
     let mut written = Written::default();
     let new_messages = messages::NewMessages::of(items);
     let people = people::resolve(conn, cache, items, &new_messages).await?;
-    messages::insert(conn, &new_messages, &people, override_ttl, &mut written).await?;
+    if let Err(error) = messages::insert(conn, &new_messages, &people, override_ttl, &mut written).await {
+        if matches!(error, StoreError::Stale(_)) {
+            cache.forget(&new_messages.people());
+        }
+        return Err(error);
+    }
     written.statuses = receipts::advance(conn, items).await?;
     written.changes = changes::apply(conn, items).await?;
     written.learned = people.into_learned();

@@ -60,8 +60,11 @@ impl PeopleCache {
         both.0.extend(people);
     }
 
-    /// Forgets everything.
-    pub fn clear(&self) {
-        *self.generations() = <_>::default();
+    pub(super) fn forget(&self, people: &[PersonKey]) {
+        let mut both = self.generations();
+        for key in people {
+            both.0.remove(key);
+            both.1.remove(key);
+        }
     }
 }
