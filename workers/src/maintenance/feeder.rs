@@ -19,7 +19,7 @@ const BUSY: Duration = Duration::from_millis(3);
 /// After a batch of this weight or more, the next one gathers for so long: larger batches cost much less per webhook. A quiet
 /// queue does not wait.
 const GATHER_FROM: i32 = 20;
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(40);
 /// The pause after a failure.
 const TROUBLE: Duration = Duration::from_millis(200);
 /// How often due jobs are moved to their lanes.

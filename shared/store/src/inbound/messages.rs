@@ -82,18 +82,16 @@ pub(super) async fn insert(
                 media = CASE WHEN m.edited_at IS NULL THEN excluded.media ELSE coalesce(m.media, excluded.media) END,
                 reply_to = excluded.reply_to, meta = excluded.meta, sent_at = excluded.sent_at
             WHERE m.conversation_id IS NULL
-          RETURNING tenant_id, id, conversation_id, direction, human_override, sent_at, coalesce(content, '[' || message_type || ']') AS shown),
+          RETURNING tenant_id, id, conversation_id, direction, human_override, sent_at),
         moved AS (
           UPDATE chat_conversations c
           SET status = CASE WHEN a.inbound > 0 THEN 'open' ELSE c.status END,
               unread_count = c.unread_count + a.inbound,
-              last_message_preview = CASE WHEN c.last_message_at > a.last_at THEN c.last_message_preview ELSE a.preview END,
               last_message_at = greatest(c.last_message_at, a.last_at),
               human_override_until = CASE WHEN a.person_at + make_interval(secs => $16) > ledger_now() THEN greatest(c.human_override_until, a.person_at + make_interval(secs => $16))
                                           ELSE c.human_override_until END,
               human_epoch = c.human_epoch + a.by_person
           FROM (SELECT tenant_id, conversation_id, max(sent_at) AS last_at, count(*) FILTER (WHERE direction = 'inbound')::int AS inbound,
-                       left((array_agg(shown ORDER BY sent_at DESC, id DESC))[1], 120) AS preview,
                        max(sent_at) FILTER (WHERE human_override) AS person_at, count(*) FILTER (WHERE human_override)::int AS by_person
                 FROM inserted GROUP BY tenant_id, conversation_id ORDER BY tenant_id, conversation_id) a
           WHERE c.tenant_id = a.tenant_id AND c.id = a.conversation_id AND c.status <> 'closed'
