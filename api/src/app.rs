@@ -2,7 +2,7 @@
 
 use crate::{
     health::Health,
-    ingress::{GroupCommit, Handshake, Inbox, LARGEST_KIB, Limits, Measures, MetaWebhook, Receive},
+    ingress::{Backlog, GroupCommit, Handshake, Inbox, LARGEST_KIB, Limits, Measures, MetaWebhook, Receive},
     middleware, partitions,
 };
 use channels::meta_signature::SignatureKey;
@@ -23,7 +23,7 @@ use store::{StoreError, channel_map::ChannelMap};
 use tokio::sync::Semaphore;
 use tokio::{
     net::{TcpListener, TcpSocket},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 /// Connections that the kernel may hold for us; it cuts this to its own limit.
@@ -54,7 +54,8 @@ pub struct Running {
     server: JoinHandle<std::io::Result<()>>,
     inbox: Inbox,
     writer: JoinHandle<()>,
-    partitions: JoinHandle<()>,
+    /// Tasks that look after something, until they are aborted.
+    chores: JoinSet<()>,
 }
 
 /// Starts serving. Neither Postgres nor Redis needs to be there yet.
@@ -63,10 +64,12 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
     let pool = store::connect(&config.database_url, "switchboard-api", config.database_connections)?;
     let redis = redis_client(config)?;
     let measures = Arc::new(Measures::new());
+    let backlog = Arc::new(Backlog::new());
     let commit = GroupCommit {
         pool: pool.clone(),
         channels: ChannelMap::new("WHATSAPP"),
         waker: redis.clone().map_or_else(Waker::none, Waker::redis),
+        backlog: backlog.clone(),
         measures: measures.clone(),
     };
     let limits = Limits { events: config.inbox_max_events, bytes: config.inbox_max_bytes };
@@ -92,8 +95,10 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
     let server = Server::new(acceptor);
     let handle = server.handle();
     let server = tokio::spawn(server.try_serve(middleware::around(Service::new(routes), config.development)));
-    let partitions = tokio::spawn(partitions::keep_making(pool));
-    Ok(Running { address, handle, server, inbox, writer, partitions })
+    let mut chores = JoinSet::new();
+    chores.spawn(partitions::keep_making(pool.clone()));
+    chores.spawn(async move { backlog.watch(pool).await });
+    Ok(Running { address, handle, server, inbox, writer, chores })
 }
 
 impl Running {
@@ -113,7 +118,7 @@ impl Running {
             // Nobody was told that it is stored.
             tracing::warn!("the inbox could not be emptied; its webhooks were not answered and will come again");
         }
-        self.partitions.abort();
+        self.chores.shutdown().await;
     }
 }
 

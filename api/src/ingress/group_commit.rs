@@ -2,13 +2,18 @@
 
 use super::{
     Measures,
-    channel_owners::{owners, sole_owner},
+    backlog::Backlog,
+    channel_owners::sole_owner,
     inbox::{Held, Refusal, Waiter},
     parts::Parts,
 };
 use crate::partitions;
-use domain::{RawEventId, TenantId};
-use jobs::{process_webhook::jobs_for_commit, queue, wake::Waker};
+use domain::TenantId;
+use jobs::{
+    process_webhook::{StoredEvent, jobs_for},
+    queue,
+    wake::Waker,
+};
 use platform::TraceContext;
 use std::{
     collections::BTreeSet,
@@ -26,6 +31,7 @@ pub(crate) struct GroupCommit {
     pub pool: PgPool,
     pub channels: ChannelMap,
     pub waker: Waker,
+    pub backlog: Arc<Backlog>,
     pub measures: Arc<Measures>,
 }
 
@@ -38,10 +44,8 @@ enum Failure {
 /// Postgres is away: there is no use in trying with more.
 pub(super) struct DatabaseAway;
 
-/// The events of a commit with the tenants each concerns.
 struct Rows {
     events: Vec<NewRawEvent>,
-    owners: Vec<Vec<TenantId>>,
     trace: Option<String>,
 }
 
@@ -50,15 +54,16 @@ struct Rows {
 struct Kept {
     events: usize,
     bytes: usize,
-    tenants: BTreeSet<TenantId>,
+    /// In whose lanes there is work now.
+    lanes: BTreeSet<TenantId>,
 }
 
 impl Kept {
-    fn add(&mut self, rows: &Rows, part: Range<usize>, tenants: BTreeSet<TenantId>) {
+    fn add(&mut self, rows: &Rows, part: Range<usize>, lanes: BTreeSet<TenantId>) {
         let events = rows.events.get(part).unwrap_or_default();
         self.events += events.len();
         self.bytes += events.iter().map(|event| event.body.len()).sum::<usize>();
-        self.tenants.extend(tenants);
+        self.lanes.extend(lanes);
     }
 }
 
@@ -83,7 +88,7 @@ impl GroupCommit {
             }
         };
         if kept.events > 0 {
-            self.waker.ring(queue::WEBHOOKS.name, kept.tenants.iter().copied());
+            self.waker.ring(queue::WEBHOOKS.name, kept.lanes.iter().copied());
             self.report(&kept, started.elapsed(), trace);
         }
         result
@@ -94,19 +99,17 @@ impl GroupCommit {
         #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
         self.measures.commit_events.record(kept.events as f64);
         let trace = trace.map(|trace| tracing::field::display(trace.trace_id()));
-        let (events, bytes, tenants, millis) =
-            (kept.events, kept.bytes, kept.tenants.len(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-        tracing::info!(events, bytes, tenants, millis, trace, "webhooks taken");
+        let (events, bytes, millis) = (kept.events, kept.bytes, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        tracing::info!(events, bytes, millis, trace, "webhooks taken");
     }
 
     async fn resolve(&self, mut events: Vec<NewRawEvent>, trace: Option<TraceContext>) -> Result<Rows, Failure> {
         let ids = events.iter().flat_map(|event| event.channel_ids.iter().map(String::as_str));
         let channels = in_time(self.channels.resolve(&self.pool, ids)).await?;
-        let owners: Vec<_> = events.iter().map(|event| owners(&event.channel_ids, &channels)).collect();
-        for (event, owners) in events.iter_mut().zip(&owners) {
-            event.tenant_id = sole_owner(owners);
+        for event in &mut events {
+            event.tenant_id = sole_owner(&event.channel_ids, &channels);
         }
-        Ok(Rows { events, owners, trace: trace.map(|trace| trace.to_string()) })
+        Ok(Rows { events, trace: trace.map(|trace| trace.to_string()) })
     }
 
     /// Writes the rows, in parts if Postgres refuses some of them, and answers part by part.
@@ -116,8 +119,8 @@ impl GroupCommit {
         let mut partitions_made = false;
         while let Some(part) = parts.next() {
             let result = match self.accept(rows, part.clone()).await {
-                Ok(tenants) => {
-                    kept.add(rows, part.clone(), tenants);
+                Ok(lanes) => {
+                    kept.add(rows, part.clone(), lanes);
                     Ok(())
                 }
                 Err(Failure::Store(StoreError::Data(_))) if !partitions_made => {
@@ -150,13 +153,12 @@ impl GroupCommit {
         Ok(())
     }
 
-    /// Writes one part and returns its tenants. A conflict is tried once more.
+    /// Writes one part and returns the lanes of its jobs. A conflict is tried once more.
     async fn accept(&self, rows: &Rows, part: Range<usize>) -> Result<BTreeSet<TenantId>, Failure> {
-        let events = rows.events.get(part.clone()).unwrap_or_default();
-        let owners = rows.owners.get(part).unwrap_or_default();
-        let named = events.iter().zip(owners).flat_map(|(event, owners)| owners.iter().map(|tenant| (*tenant, event.id, event.body.len())));
-        let named: Vec<(TenantId, RawEventId, usize)> = named.collect();
-        let jobs = jobs_for_commit(&named, rows.trace.as_deref());
+        let events = rows.events.get(part).unwrap_or_default();
+        let stored: Vec<StoredEvent> =
+            events.iter().map(|event| StoredEvent { id: event.id, tenant_id: event.tenant_id, size: event.body.len() }).collect();
+        let jobs = jobs_for(&stored, self.backlog.lanes(), rows.trace.as_deref());
         match in_time(store::raw_events::accept(&self.pool, events, &jobs)).await {
             Err(Failure::Store(StoreError::Conflict(_))) => in_time(store::raw_events::accept(&self.pool, events, &jobs)).await?,
             other => other?,

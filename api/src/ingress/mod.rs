@@ -1,5 +1,6 @@
 //! Webhooks of providers: verify, hand to the inbox, answer when they are durable. `README.md` has the steps.
 
+mod backlog;
 mod batches;
 mod body;
 mod channel_owners;
@@ -10,6 +11,7 @@ mod meta_webhook;
 mod parts;
 mod writer;
 
+pub(crate) use backlog::Backlog;
 pub(crate) use body::LARGEST_KIB;
 pub(crate) use group_commit::GroupCommit;
 pub(crate) use inbox::{Inbox, Limits};

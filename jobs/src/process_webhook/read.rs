@@ -4,8 +4,13 @@ use super::ProcessWebhook;
 use crate::{Claimed, JobContext, JobError};
 use chrono::{DateTime, Utc};
 use domain::{ChannelEvent, JobId, RawEventId, TenantId};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use store::{PgConnection, channel_instances::ChannelRef, inbound::Located, raw_events};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use store::{
+    PgConnection,
+    channel_instances::ChannelRef,
+    inbound::Located,
+    raw_events::{self, RawEvent},
+};
 
 /// What a batch says.
 #[derive(Debug, Default)]
@@ -20,36 +25,42 @@ pub(super) struct Contents {
     pub unrouted: usize,
 }
 
-/// When an event was received, and what it says or why it cannot be read.
-type Parsed = (DateTime<Utc>, Result<Vec<ChannelEvent>, String>);
+/// A raw event, taken apart, or why it cannot be.
+struct Parsed {
+    tenant_id: Option<TenantId>,
+    received_at: DateTime<Utc>,
+    parts: Result<Vec<Part>, String>,
+}
+
+/// What one body says at one place. The first job that names it takes the event.
+struct Part {
+    position: u32,
+    channel_external_id: Option<String>,
+    event: Option<ChannelEvent>,
+}
+
+impl From<ChannelEvent> for Part {
+    fn from(mut event: ChannelEvent) -> Self {
+        Self { position: event.position, channel_external_id: event.channel_external_id.take(), event: Some(event) }
+    }
+}
 
 /// Reads and parses the events of `batch`.
 pub(super) async fn read(conn: &mut PgConnection, batch: &[Claimed<ProcessWebhook>], ctx: &JobContext) -> Result<Contents, JobError> {
     let ids: BTreeSet<RawEventId> = batch.iter().flat_map(|job| &job.payload.event_ids).copied().collect();
-    let raw = raw_events::read(conn, &ids.iter().copied().collect::<Vec<_>>()).await?;
-    let mut parsed: HashMap<RawEventId, Parsed> = HashMap::with_capacity(raw.len());
-    for event in raw {
-        let events = match channels::registry::find(&event.channel_kind) {
-            Some(kind) => (kind.parse)(&event.body).map_err(|error| error.to_string()),
-            None => Err(format!("there is no channel kind {}", event.channel_kind)),
-        };
-        parsed.insert(event.id, (event.received_at, events));
-    }
-    let mut external_ids: BTreeSet<&str> = BTreeSet::new();
-    for (_, events) in parsed.values() {
-        external_ids.extend(events.iter().flatten().filter_map(|event| event.channel_external_id.as_deref()));
-    }
+    let raw = raw_events::read(conn, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let mut events: HashMap<RawEventId, Parsed> = raw.into_iter().map(|event| (event.id, parse(&event))).collect();
+    let parts = events.values().filter_map(|event| event.parts.as_ref().ok()).flatten();
+    let external_ids: BTreeSet<&str> = parts.filter_map(|part| part.channel_external_id.as_deref()).collect();
     let channels = ctx.services.channels.resolve(&ctx.services.pool, external_ids).await?;
 
     let mut contents = Contents::default();
-    let mut taken: HashSet<(RawEventId, u32)> = HashSet::new();
     // A job for one part first: otherwise a job for the whole event would take the part, and leave it with nothing to fail on.
-    let (parts, wholes): (Vec<_>, Vec<_>) = batch.iter().partition(|job| job.payload.position.is_some());
-    for job in parts.into_iter().chain(wholes) {
+    let (for_parts, for_wholes): (Vec<_>, Vec<_>) = batch.iter().partition(|job| job.payload.position.is_some());
+    for job in for_parts.into_iter().chain(for_wholes) {
         for id in &job.payload.event_ids {
-            match parsed.get(id) {
-                Some((received_at, Ok(events))) => locate(job, (*id, *received_at), events, &channels, &mut taken, &mut contents),
-                Some((_, Err(reason))) => contents.malformed.push((job.id, *id, reason.clone())),
+            match events.get_mut(id) {
+                Some(event) => contents.take(job, *id, event, &channels),
                 None => contents.malformed.push((job.id, *id, "its raw event is gone: its day was dropped".to_owned())),
             }
         }
@@ -59,31 +70,43 @@ pub(super) async fn read(conn: &mut PgConnection, batch: &[Claimed<ProcessWebhoo
     Ok(contents)
 }
 
-/// Adds the parts of one raw event that `job` shall write: its own tenant's, or, if it belongs to nobody, whatever has found
-/// its tenant since.
-fn locate(
-    job: &Claimed<ProcessWebhook>,
-    (raw_event_id, received_at): (RawEventId, DateTime<Utc>),
-    events: &[ChannelEvent],
-    channels: &HashMap<String, ChannelRef>,
-    taken: &mut HashSet<(RawEventId, u32)>,
-    contents: &mut Contents,
-) {
-    let (mut owners, mut unrouted) = (BTreeSet::new(), 0);
-    for event in events.iter().filter(|event| job.payload.position.is_none_or(|position| position == event.position)) {
-        let Some(external_id) = &event.channel_external_id else { continue };
-        let Some(channel) = channels.get(external_id) else {
-            unrouted += 1;
-            continue;
+fn parse(event: &RawEvent) -> Parsed {
+    let parts = match channels::registry::find(&event.channel_kind) {
+        Some(kind) => (kind.parse)(&event.body).map(|events| events.into_iter().map(Part::from).collect()).map_err(|error| error.to_string()),
+        None => Err(format!("there is no channel kind {}", event.channel_kind)),
+    };
+    Parsed { tenant_id: event.tenant_id, received_at: event.received_at, parts }
+}
+
+impl Contents {
+    /// Adds the parts of `event` that `job` names, as far as somebody has their channel.
+    fn take(
+        &mut self,
+        job: &Claimed<ProcessWebhook>,
+        raw_event_id: RawEventId,
+        event: &mut Parsed,
+        channels: &HashMap<String, ChannelRef>,
+    ) {
+        let parts = match &mut event.parts {
+            Ok(parts) => parts,
+            Err(reason) => return self.malformed.push((job.id, raw_event_id, reason.clone())),
         };
-        owners.insert(channel.tenant_id);
-        let its_own = job.tenant_id == channel.tenant_id || job.tenant_id == TenantId::NONE;
-        if its_own && taken.insert((raw_event_id, event.position)) {
-            contents.items.push((job.id, Located { channel: *channel, raw_event_id, received_at, event: event.clone() }));
+        let only = job.payload.position;
+        let (mut owners, mut unrouted) = (BTreeSet::new(), 0);
+        for part in parts.iter_mut().filter(|part| only.is_none_or(|position| position == part.position)) {
+            let Some(external_id) = &part.channel_external_id else { continue };
+            let Some(channel) = channels.get(external_id) else {
+                unrouted += 1;
+                continue;
+            };
+            owners.insert(channel.tenant_id);
+            if let Some(body) = part.event.take() {
+                self.items.push((job.id, Located { channel: *channel, raw_event_id, received_at: event.received_at, event: body }));
+            }
         }
-    }
-    contents.unrouted += unrouted;
-    if let (Some(owner), 1, 0, TenantId::NONE, None) = (owners.first(), owners.len(), unrouted, job.tenant_id, job.payload.position) {
-        contents.found_owner.entry(*owner).or_default().insert(raw_event_id);
+        self.unrouted += unrouted;
+        if let (None, Some(owner), 1, 0, None) = (event.tenant_id, owners.first(), owners.len(), unrouted, only) {
+            self.found_owner.entry(*owner).or_default().insert(raw_event_id);
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{BatchJob, Claimed, Done, JobContext, JobError, enqueue::of_kind, expire_override};
 use domain::{JobId, RawEventId, TenantId};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use store::{
     PgConnection, StoreError,
     inbound::{self, Located, Written},
@@ -66,7 +66,7 @@ async fn write(batch: &[Claimed<ProcessWebhook>], ctx: &JobContext, isolating: b
     let services = &ctx.services;
     let mut tx = ctx.begin_relaxed().await?;
     let Contents { items, malformed, found_owner, unrouted } = read(&mut tx, batch, ctx).await?;
-    let (owners, items): (Vec<JobId>, Vec<Located>) = items.into_iter().unzip();
+    let (job_ids, items): (Vec<JobId>, Vec<Located>) = items.into_iter().unzip();
     let (mut written, refused) = if isolating {
         inbound::write_isolating(&mut tx, &services.people, &items, services.human_override_ttl).await?
     } else {
@@ -74,13 +74,13 @@ async fn write(batch: &[Claimed<ProcessWebhook>], ctx: &JobContext, isolating: b
     };
     let mut rejected = Rejected::default();
     for (job, event, reason) in &malformed {
-        rejected.add(batch, *job, *event, None, &JobError::fail("malformed", format!("raw event {event}: {reason}")), ctx);
+        rejected.add(batch, *job, None, (*event, None), &JobError::fail("malformed", format!("raw event {event}: {reason}")), ctx);
     }
     for (index, reason) in &refused {
-        if let (Some(job), Some(item)) = (owners.get(*index), items.get(*index)) {
+        if let (Some(job), Some(item)) = (job_ids.get(*index), items.get(*index)) {
             let (event, position) = (item.raw_event_id, item.event.position);
             let error = JobError::fail("refused_by_database", format!("raw event {event}, part {position}: {reason}"));
-            rejected.add(batch, *job, event, Some(position), &error, ctx);
+            rejected.add(batch, *job, Some(item.channel.tenant_id), (event, Some(position)), &error, ctx);
         }
     }
     follow_up(&mut tx, ctx, &written, &rejected.split_off).await?;
@@ -89,7 +89,7 @@ async fn write(batch: &[Claimed<ProcessWebhook>], ctx: &JobContext, isolating: b
     }
     let done = ctx.commit_burying(tx, &rejected.dead).await?;
     written.remember(&services.people);
-    report(batch, &written, unrouted, &rejected);
+    report(batch, &items, &written, unrouted, &rejected);
     Ok(done)
 }
 
@@ -114,8 +114,8 @@ impl Rejected {
         &mut self,
         batch: &[Claimed<ProcessWebhook>],
         job: JobId,
-        event: RawEventId,
-        position: Option<u32>,
+        tenant: Option<TenantId>,
+        (event, position): (RawEventId, Option<u32>),
         error: &JobError,
         ctx: &JobContext,
     ) {
@@ -126,10 +126,10 @@ impl Rejected {
             self.dead.push(error.burial(job, ProcessWebhook::KIND, ctx.attempt));
             return;
         }
-        let tenant = claimed.tenant_id;
         let payload = ProcessWebhook { event_ids: vec![event], position };
-        let key = position.map_or_else(|| format!("{tenant}:{event}"), |position| format!("{tenant}:{event}:{position}"));
-        let part = of_kind(ProcessWebhook::KIND, &ProcessWebhook::POLICY, tenant, &payload, ctx.trace.as_deref());
+        let key = position.map_or_else(|| event.to_string(), |position| format!("{event}:{position}"));
+        let lane = tenant.unwrap_or(claimed.tenant_id);
+        let part = of_kind(ProcessWebhook::KIND, &ProcessWebhook::POLICY, lane, &payload, ctx.trace.as_deref());
         self.split_off.push(NewJob { idempotency_key: Some(key), ..part });
     }
 }
@@ -150,12 +150,9 @@ async fn take_apart(batch: &[Claimed<ProcessWebhook>], ctx: &JobContext) -> Resu
     ctx.commit(tx).await
 }
 
-fn report(batch: &[Claimed<ProcessWebhook>], written: &Written, unrouted: usize, rejected: &Rejected) {
-    let mut tenants: BTreeMap<TenantId, usize> = BTreeMap::new();
-    for job in batch {
-        *tenants.entry(job.tenant_id).or_default() += job.payload.event_ids.len();
-    }
-    let events: usize = tenants.values().sum();
+fn report(batch: &[Claimed<ProcessWebhook>], items: &[Located], written: &Written, unrouted: usize, rejected: &Rejected) {
+    let events: usize = batch.iter().map(|job| job.payload.event_ids.len()).sum();
+    let tenants: BTreeSet<TenantId> = items.iter().map(|item| item.channel.tenant_id).collect();
     metrics::counter!("switchboard_messages_written_total").increment(written.messages.len() as u64);
     metrics::counter!("switchboard_receipts_applied_total").increment(written.statuses as u64);
     metrics::counter!("switchboard_webhook_parts_unrouted_total").increment(unrouted as u64);

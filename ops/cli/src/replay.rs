@@ -3,9 +3,9 @@
 use crate::{confirm, console, error::CliError, settings::Settings};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use domain::{RawEventId, TenantId};
-use jobs::process_webhook::jobs_for_commit;
+use jobs::process_webhook::{Lanes, StoredEvent, jobs_for};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use store::{
     PgPool,
     operator_replay::{self, ReplayEvent, ReplayFilter},
@@ -51,7 +51,8 @@ pub(crate) struct ReplayArgs {
 struct Totals {
     events: u64,
     jobs: usize,
-    by_tenant: BTreeMap<TenantId, u64>,
+    /// Those that events had when they arrived.
+    tenants: BTreeSet<TenantId>,
 }
 
 pub(crate) async fn run(args: &ReplayArgs, settings: &Settings) -> Result<(), CliError> {
@@ -108,14 +109,12 @@ where
         let events = operator_replay::find(pool, filter, after, CHUNK).await?;
         let Some(last) = events.last() else { return Ok(totals) };
         after = Some(last.id);
-        let owned: Vec<_> = events
+        totals.tenants.extend(events.iter().filter_map(|event| event.tenant_id));
+        let stored: Vec<_> = events
             .iter()
-            .map(|event| (event.tenant_id.unwrap_or(TenantId::NONE), event.id, usize::try_from(event.size_bytes).unwrap_or(0)))
+            .map(|event| StoredEvent { id: event.id, tenant_id: event.tenant_id, size: usize::try_from(event.size_bytes).unwrap_or(0) })
             .collect();
-        for (tenant, ..) in &owned {
-            *totals.by_tenant.entry(*tenant).or_default() += 1;
-        }
-        let jobs = jobs_for_commit(&owned, None);
+        let jobs = jobs_for(&stored, Lanes::PerTenant, None);
         totals.events += u64::try_from(events.len()).unwrap_or(0);
         totals.jobs += jobs.len();
         each(&events, jobs).await?;
@@ -146,9 +145,9 @@ fn print_dry_run(found: &Totals, listed: &[ReplayEvent], json: bool) {
         console::line("...");
     }
     console::line(&format!(
-        "would replay: {} raw events of {} tenants in {} jobs; nothing was changed",
+        "would replay: {} raw events (tenants: {}) in {} jobs; nothing was changed",
         found.events,
-        found.by_tenant.len(),
+        found.tenants.len(),
         found.jobs
     ));
 }

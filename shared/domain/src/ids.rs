@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A tenant: the integer key that leads every tenant-scoped table. `TenantId::NONE` owns what belongs to nobody yet.
+/// A tenant: the integer key that leads every tenant-scoped table. `TenantId::NONE` owns what belongs to nobody yet; jobs that
+/// several tenants share are in lanes below zero ([`TenantId::shared_lane`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TenantId(pub i32);
@@ -11,6 +12,19 @@ pub struct TenantId(pub i32);
 impl TenantId {
     /// The owner of jobs for raw events whose channel is not known (yet). No row of `tenants` has it.
     pub const NONE: Self = Self(0);
+
+    /// Batches run side by side best if they do not want the same rows, so tenants are dealt to this many shards.
+    pub const SHARDS: i32 = 2;
+
+    /// The shard of a tenant, or of a shared lane.
+    pub fn shard(self) -> i32 {
+        if self.0 < 0 { -1 - self.0 } else { self.0 % Self::SHARDS }
+    }
+
+    /// The lane of jobs that tenants of this one's shard share.
+    pub fn shared_lane(self) -> Self {
+        Self(-1 - self.shard())
+    }
 }
 
 impl std::fmt::Display for TenantId {

@@ -27,6 +27,8 @@ pub struct NewRawEvent {
 #[derive(Clone, Debug)]
 pub struct RawEvent {
     pub id: RawEventId,
+    /// See [`NewRawEvent::tenant_id`].
+    pub tenant_id: Option<TenantId>,
     pub channel_kind: String,
     pub received_at: DateTime<Utc>,
     pub body: Vec<u8>,
@@ -57,19 +59,19 @@ pub async fn accept(pool: &PgPool, events: &[NewRawEvent], jobs: &[NewJob]) -> R
         &events.iter().map(|e| day_of(e.id)).collect::<Vec<_>>(),
         &events.iter().map(|e| e.id.0).collect::<Vec<_>>(),
         &events.iter().map(|e| e.tenant_id.map(|t| t.0)).collect::<Vec<_>>() as _,
-        &events.iter().map(|e| e.channel_kind.to_owned()).collect::<Vec<_>>(),
+        &events.iter().map(|e| e.channel_kind).collect::<Vec<_>>() as _,
         &events.iter().map(|e| e.channel_ids.join("\n")).collect::<Vec<_>>(),
-        &events.iter().map(|e| e.trace_id.clone()).collect::<Vec<_>>() as _,
+        &events.iter().map(|e| e.trace_id.as_deref()).collect::<Vec<_>>() as _,
         &events.iter().map(|e| e.received_at).collect::<Vec<_>>(),
         &events.iter().map(|e| e.body.as_ref()).collect::<Vec<_>>() as _,
         &jobs.iter().map(|j| j.id.0).collect::<Vec<_>>(),
-        &jobs.iter().map(|j| j.kind.to_owned()).collect::<Vec<_>>(),
-        &jobs.iter().map(|j| j.queue.to_owned()).collect::<Vec<_>>(),
+        &jobs.iter().map(|j| j.kind).collect::<Vec<_>>() as _,
+        &jobs.iter().map(|j| j.queue).collect::<Vec<_>>() as _,
         &jobs.iter().map(|j| j.tenant_id.0).collect::<Vec<_>>(),
         &jobs.iter().map(|j| j.weight).collect::<Vec<_>>(),
         &jobs.iter().map(|j| j.max_attempts).collect::<Vec<_>>(),
-        &jobs.iter().map(|j| j.trace.clone()).collect::<Vec<_>>() as _,
-        &jobs.iter().map(|j| j.args.clone()).collect::<Vec<_>>(),
+        &jobs.iter().map(|j| j.trace.as_deref()).collect::<Vec<_>>() as _,
+        &jobs.iter().map(|j| &j.args).collect::<Vec<_>>() as _,
     )
     .execute(pool)
     .await?;
@@ -80,7 +82,7 @@ pub async fn accept(pool: &PgPool, events: &[NewRawEvent], jobs: &[NewJob]) -> R
 pub async fn read(conn: &mut PgConnection, ids: &[RawEventId]) -> Result<Vec<RawEvent>, StoreError> {
     let days: BTreeSet<NaiveDate> = ids.iter().map(|id| day_of(*id)).collect();
     let rows = sqlx::query!(
-        "SELECT id, channel_kind, received_at, body FROM raw_webhook_events WHERE received_on = ANY($1) AND id = ANY($2) ORDER BY id",
+        "SELECT id, tenant_id, channel_kind, received_at, body FROM raw_webhook_events WHERE received_on = ANY($1) AND id = ANY($2) ORDER BY id",
         &days.into_iter().collect::<Vec<_>>(),
         &ids.iter().map(|id| id.0).collect::<Vec<_>>()
     )
@@ -88,7 +90,13 @@ pub async fn read(conn: &mut PgConnection, ids: &[RawEventId]) -> Result<Vec<Raw
     .await?;
     Ok(rows
         .into_iter()
-        .map(|r| RawEvent { id: RawEventId(r.id), channel_kind: r.channel_kind, received_at: r.received_at, body: r.body })
+        .map(|r| RawEvent {
+            id: RawEventId(r.id),
+            tenant_id: r.tenant_id.map(TenantId),
+            channel_kind: r.channel_kind,
+            received_at: r.received_at,
+            body: r.body,
+        })
         .collect())
 }
 
@@ -106,16 +114,23 @@ pub async fn assign_tenant(conn: &mut PgConnection, tenant_id: TenantId, ids: &[
     Ok(())
 }
 
-/// Recent events that no tenant owns and that name `external_id`: what to process again when a channel is created.
-pub async fn unrouted(conn: &mut PgConnection, external_id: &str, since: DateTime<Utc>, limit: i64) -> Result<Vec<RawEventId>, StoreError> {
-    let ids = sqlx::query_scalar!(
-        "SELECT id FROM raw_webhook_events WHERE tenant_id IS NULL AND received_at >= $2 AND $1 = ANY(channel_ids)
-         ORDER BY received_at LIMIT $3",
+/// Recent events that no tenant owns and that name `external_id`: what to process again when a channel is created. With the
+/// size of each body in bytes.
+pub async fn unrouted(
+    conn: &mut PgConnection,
+    external_id: &str,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<(RawEventId, usize)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT id, octet_length(body) AS "size!" FROM raw_webhook_events
+           WHERE tenant_id IS NULL AND received_at >= $2 AND $1 = ANY(channel_ids)
+           ORDER BY received_at LIMIT $3"#,
         external_id,
         since,
         limit
     )
     .fetch_all(conn)
     .await?;
-    Ok(ids.into_iter().map(RawEventId).collect())
+    Ok(rows.into_iter().map(|r| (RawEventId(r.id), usize::try_from(r.size).unwrap_or(0))).collect())
 }

@@ -1,11 +1,9 @@
 //! From jobs to hints.
 
-use domain::JobId;
+use domain::{JobId, TenantId};
 use jobs::{dispatch::Hint, queue::Queue};
 use store::ledger::ReadyJob;
 
-/// Batches of one process run side by side best if they do not want the same rows: tenants are dealt to this many piles.
-const PILES: usize = 2;
 /// Jobs in one hint, whatever their weight.
 const JOBS_PER_HINT: usize = 256;
 
@@ -20,11 +18,12 @@ pub(super) fn pack(queue: Queue, jobs: Vec<ReadyJob>, limit: usize) -> (Vec<Hint
         let (now, later) = jobs.split_at(jobs.len().min(limit));
         return (now.iter().map(|job| Hint { jobs: vec![job.id] }).collect(), later.to_vec());
     };
-    let mut piles: Vec<(Vec<ReadyJob>, i32)> = vec![(Vec::new(), 0); PILES.min(limit)];
+    let shards = usize::try_from(TenantId::SHARDS).unwrap_or(1);
+    let mut piles: Vec<(Vec<ReadyJob>, i32)> = vec![(Vec::new(), 0); shards.min(limit)];
     let (mut hints, mut left): (Vec<Hint>, Vec<ReadyJob>) = (Vec::new(), Vec::new());
     for job in jobs {
         let begun = piles.iter().filter(|(pile, _)| !pile.is_empty()).count();
-        let place = usize::try_from(job.lane.tenant_id.0).unwrap_or(0) % piles.len().max(1);
+        let place = usize::try_from(job.lane.tenant_id.shard()).unwrap_or(0) % piles.len().max(1);
         match piles.get_mut(place) {
             // Every pile that is begun goes out, full or not: a tenant with little to do must not wait for one with much.
             Some((pile, weight)) if !pile.is_empty() || hints.len() + begun < limit => {
@@ -67,15 +66,22 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_full_by_weight_and_holds_tenants_of_one_pile() {
+    fn a_batch_is_full_by_weight_and_holds_tenants_of_one_shard() {
         let jobs: Vec<_> = (0..40).map(|n| job(n % 4, 50)).collect();
         let (hints, left) = pack(WEBHOOKS, jobs.clone(), 10);
         assert_eq!((hints.len(), left.len()), (4, 0));
         for hint in hints {
-            let piles: std::collections::HashSet<_> =
-                jobs.iter().filter(|job| hint.jobs.contains(&job.id)).map(|job| job.lane.tenant_id.0 % 2).collect();
-            assert_eq!((hint.jobs.len(), piles.len()), (10, 1));
+            let shards: std::collections::HashSet<_> =
+                jobs.iter().filter(|job| hint.jobs.contains(&job.id)).map(|job| job.lane.tenant_id.shard()).collect();
+            assert_eq!((hint.jobs.len(), shards.len()), (10, 1));
         }
+    }
+
+    #[test]
+    fn a_job_that_tenants_share_goes_with_their_shard() {
+        let shared = |tenant: i32| job(TenantId(tenant).shared_lane().0, 1);
+        let (hints, _) = pack(WEBHOOKS, vec![shared(4), job(6, 1), shared(5), job(7, 1)], 2);
+        assert_eq!(hints.iter().map(|hint| hint.jobs.len()).collect::<Vec<_>>(), [2, 2]);
     }
 
     #[test]

@@ -10,7 +10,15 @@ use uuid::Uuid;
 
 /// The messages of a batch, each external id once (the first one), in the order of their keys.
 pub(super) struct NewMessages<'a> {
-    pub(super) rows: Vec<(&'a Located, &'a NewMessage, MessageId)>,
+    pub(super) rows: Vec<NewRow<'a>>,
+}
+
+pub(super) struct NewRow<'a> {
+    pub(super) item: &'a Located,
+    pub(super) message: &'a NewMessage,
+    pub(super) id: MessageId,
+    /// Whom it is from or for.
+    pub(super) person: PersonKey,
 }
 
 impl<'a> NewMessages<'a> {
@@ -19,15 +27,15 @@ impl<'a> NewMessages<'a> {
         for item in items {
             if let EventBody::Message(message) = &item.event.body {
                 // The map sorts by key; ids sort by arrival.
-                rows.entry(row_key(item, &message.external_id)).or_insert_with(|| (item, &**message, arrival_id(item)));
+                rows.entry(row_key(item, &message.external_id)).or_insert_with(|| NewRow {
+                    item,
+                    message,
+                    id: arrival_id(item),
+                    person: PersonKey::of(item.channel, &message.person),
+                });
             }
         }
         Self { rows: rows.into_values().collect() }
-    }
-
-    /// Whom they are from or for.
-    pub(super) fn people(&self) -> Vec<PersonKey> {
-        self.rows.iter().map(|(item, message, _)| PersonKey::of(item.channel, &message.person)).collect()
     }
 }
 
@@ -57,7 +65,8 @@ pub(super) async fn insert(
     let rows: Vec<_> = messages
         .rows
         .iter()
-        .filter_map(|&(item, message, id)| Some((item, message, id, people.conversation_of(item.channel, &message.person)?)))
+        .zip(&people.conversations)
+        .filter_map(|(row, conversation)| Some((row.item, row.message, row.id, (*conversation)?)))
         .collect();
     if rows.is_empty() {
         return Ok(());
@@ -106,15 +115,15 @@ pub(super) async fn insert(
         &rows.iter().map(|r| r.2.0).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.3.0).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.0.channel.id.0).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.1.external_id.clone()).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.1.direction.as_str().to_owned()).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.1.message_type.clone()).collect::<Vec<_>>(),
-        &rows.iter().map(|r| status(r.1).as_str().to_owned()).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.1.external_id.as_str()).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| r.1.direction.as_str()).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| r.1.message_type.as_str()).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| status(r.1).as_str()).collect::<Vec<_>>() as _,
         &rows.iter().map(|r| r.1.from_business_phone).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.1.content.clone()).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| r.1.content.as_deref()).collect::<Vec<_>>() as _,
         &rows.iter().map(|r| r.1.media.as_ref().and_then(|m| serde_json::to_value(m).ok())).collect::<Vec<_>>() as _,
-        &rows.iter().map(|r| r.1.reply_to.clone()).collect::<Vec<_>>() as _,
-        &rows.iter().map(|r| (!r.1.meta.is_null()).then(|| r.1.meta.clone())).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| r.1.reply_to.as_deref()).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| Some(&r.1.meta).filter(|meta| !meta.is_null())).collect::<Vec<_>>() as _,
         CHANNEL_SOURCE,
         &rows.iter().map(|r| effective_time(r.1.sent_at, r.0.received_at)).collect::<Vec<_>>(),
         override_ttl.as_seconds_f64(),

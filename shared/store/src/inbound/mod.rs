@@ -82,13 +82,13 @@ pub async fn write(
     let people = people::resolve(conn, cache, items, &new_messages).await?;
     if let Err(error) = messages::insert(conn, &new_messages, &people, override_ttl, &mut written).await {
         if matches!(error, StoreError::Stale(_)) {
-            cache.forget(&new_messages.people());
+            cache.forget(new_messages.rows.iter().map(|row| &row.person));
         }
         return Err(error);
     }
     written.statuses = receipts::advance(conn, items).await?;
     written.changes = changes::apply(conn, items).await?;
-    written.learned = people.into_learned();
+    written.learned = people.learned;
     Ok(written)
 }
 

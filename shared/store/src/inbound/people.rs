@@ -2,14 +2,14 @@
 
 use super::{
     Located, PeopleCache, effective_time, merge,
-    messages::NewMessages,
+    messages::{NewMessages, NewRow},
     of_kind,
     people_cache::{KnownPerson, PersonKey},
     profiles::{self, Told},
 };
 use crate::{StoreError, channel_instances::ChannelRef};
 use chrono::{DateTime, Utc};
-use domain::{ConversationId, CustomerId, EventBody, PersonRef};
+use domain::{ConversationId, CustomerId, EventBody};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
@@ -17,18 +17,10 @@ use uuid::Uuid;
 /// The people of a batch.
 #[derive(Debug, Default)]
 pub(super) struct People {
-    known: HashMap<PersonKey, KnownPerson>,
-    learned: Vec<(PersonKey, KnownPerson)>,
-}
-
-impl People {
-    pub(super) fn conversation_of(&self, channel: ChannelRef, person: &PersonRef) -> Option<ConversationId> {
-        self.known.get(&PersonKey::of(channel, person)).map(|known| known.conversation_id)
-    }
-
-    pub(super) fn into_learned(self) -> Vec<(PersonKey, KnownPerson)> {
-        self.learned
-    }
+    /// Of each message, in their order. `None`: seen before, and its conversation is closed.
+    pub(super) conversations: Vec<Option<ConversationId>>,
+    /// Who was not remembered.
+    pub(super) learned: Vec<(PersonKey, KnownPerson)>,
 }
 
 /// Which customer each of a channel's external ids, and each phone number of a tenant, belongs to.
@@ -67,20 +59,16 @@ pub(super) async fn resolve(
 ) -> Result<People, StoreError> {
     let mut people = People::default();
     let mut unknown: BTreeMap<_, (PersonKey, Option<Told>)> = BTreeMap::new();
-    for (item, message, _) in &messages.rows {
-        let key = PersonKey::of(item.channel, &message.person);
+    for NewRow { item, message, person: key, .. } in &messages.rows {
         // The name that an echo carries is the customer's too.
-        let name = &message.person.name;
-        match people.known.get(&key).cloned().or_else(|| cache.get(&key)) {
-            Some(known) if name.is_none() || known.name == *name => {
-                people.known.insert(key, known);
-            }
-            _ => {
-                let entry = unknown.entry((channel_key(item.channel), key.phone.clone(), key.user_id.clone())).or_insert((key, None));
-                let told = name.clone().map(|text| Told { at: effective_time(message.sent_at, item.received_at), text });
-                entry.1 = Told::newer(entry.1.take(), told);
-            }
+        let name = message.person.name.as_deref();
+        let conversation = cache.conversation_of(key, name);
+        if conversation.is_none() {
+            let entry = unknown.entry((channel_key(key.channel), &key.phone, &key.user_id)).or_insert_with(|| (key.clone(), None));
+            let told = name.map(|text| Told { at: effective_time(message.sent_at, item.received_at), text: text.to_owned() });
+            entry.1 = Told::newer(entry.1.take(), told);
         }
+        people.conversations.push(conversation);
     }
     let changes: Vec<(PersonKey, PersonKey, DateTime<Utc>)> =
         of_kind(items, |body| if let EventBody::PersonChanged(c) = body { Some(c) } else { None })
@@ -120,13 +108,18 @@ pub(super) async fn resolve(
         .filter_map(|(key, name)| directory.customer_of(&key).map(|customer| (key, name.map(|told| told.text), customer)))
         .collect();
     let conversations = conversations(conn, messages, &customers).await?;
-    for (key, name, customer_id) in customers {
-        if let Some(&conversation_id) = conversations.get(&(channel_key(key.channel), customer_id)) {
-            let known = KnownPerson { customer_id, conversation_id, name };
-            people.learned.push((key.clone(), known.clone()));
-            people.known.insert(key, known);
-        }
+    let found: HashMap<&PersonKey, ConversationId> = customers
+        .iter()
+        .filter_map(|(key, _, customer)| Some((key, *conversations.get(&(channel_key(key.channel), *customer))?)))
+        .collect();
+    for (row, conversation) in messages.rows.iter().zip(&mut people.conversations) {
+        *conversation = conversation.or_else(|| found.get(&row.person).copied());
     }
+    let learned = customers.iter().filter_map(|(key, name, _)| {
+        let known = KnownPerson { conversation_id: *found.get(key)?, name: name.clone() };
+        Some((key.clone(), known))
+    });
+    people.learned = learned.collect();
     Ok(people)
 }
 
@@ -181,7 +174,7 @@ impl Directory {
                  ON CONFLICT (tenant_id, channel_instance_id, external_id) DO NOTHING",
                 &self.new_identities.iter().map(|id| id.0.0).collect::<Vec<_>>(),
                 &self.new_identities.iter().map(|id| id.0.1).collect::<Vec<_>>(),
-                &self.new_identities.iter().map(|id| id.1.clone()).collect::<Vec<_>>(),
+                &self.new_identities.iter().map(|id| id.1.as_str()).collect::<Vec<_>>() as _,
                 &owners
             )
             .execute(&mut *conn)
@@ -202,8 +195,8 @@ impl Directory {
              ON CONFLICT (tenant_id, phone_number) DO NOTHING",
             &rows.iter().map(|r| r.1.0).collect::<Vec<_>>(),
             &rows.iter().map(|r| r.0.0).collect::<Vec<_>>(),
-            &rows.iter().map(|r| r.1.1.clone()).collect::<Vec<_>>() as _,
-            &rows.iter().map(|r| r.1.2.as_ref().map(|told| told.text.clone())).collect::<Vec<_>>() as _,
+            &rows.iter().map(|r| r.1.1.as_deref()).collect::<Vec<_>>() as _,
+            &rows.iter().map(|r| r.1.2.as_ref().map(|told| told.text.as_str())).collect::<Vec<_>>() as _,
             &rows.iter().map(|r| r.1.2.as_ref().map(|told| told.at)).collect::<Vec<_>>() as _,
         )
         .execute(conn)
@@ -245,7 +238,7 @@ async fn read(conn: &mut PgConnection, keys: impl Iterator<Item = &PersonKey> + 
            JOIN customers c ON c.tenant_id = i.tenant_id AND c.id = i.customer_id"#,
         &wanted.iter().map(|w| w.0.0).collect::<Vec<_>>(),
         &wanted.iter().map(|w| w.0.1).collect::<Vec<_>>(),
-        &wanted.iter().map(|w| w.1.clone()).collect::<Vec<_>>()
+        &wanted.iter().map(|w| w.1.as_str()).collect::<Vec<_>>() as _
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -258,7 +251,7 @@ async fn read(conn: &mut PgConnection, keys: impl Iterator<Item = &PersonKey> + 
         r#"SELECT c.tenant_id, c.phone_number AS "phone_number!", coalesce(c.merged_into, c.id) AS "id!" FROM unnest($1::int4[], $2::text[]) w(tenant_id, phone_number)
            JOIN customers c ON c.tenant_id = w.tenant_id AND c.phone_number = w.phone_number"#,
         &phones.iter().map(|p| p.0).collect::<Vec<_>>(),
-        &phones.iter().map(|p| p.1.clone()).collect::<Vec<_>>()
+        &phones.iter().map(|p| p.1.as_str()).collect::<Vec<_>>() as _
     )
     .fetch_all(conn)
     .await?;
@@ -284,10 +277,9 @@ async fn conversations(
     let candidates: Vec<_> = messages
         .rows
         .iter()
-        .filter_map(|(item, message, _)| {
-            let customer = owner.get(&PersonKey::of(item.channel, &message.person))?;
-            let place = (channel_key(item.channel), *customer);
-            missing.contains(&place).then_some((place, &message.external_id))
+        .filter_map(|row| {
+            let place = (channel_key(row.person.channel), *owner.get(&row.person)?);
+            missing.contains(&place).then_some((place, row.message.external_id.as_str()))
         })
         .collect();
     let seen: HashSet<(Uuid, String)> = sqlx::query!(
@@ -296,7 +288,7 @@ async fn conversations(
            WHERE m.conversation_id IS NOT NULL"#,
         &candidates.iter().map(|c| c.0.0.0).collect::<Vec<_>>(),
         &candidates.iter().map(|c| c.0.0.1).collect::<Vec<_>>(),
-        &candidates.iter().map(|c| c.1.clone()).collect::<Vec<_>>()
+        &candidates.iter().map(|c| c.1).collect::<Vec<_>>() as _
     )
     .fetch_all(&mut *conn)
     .await?
@@ -304,7 +296,7 @@ async fn conversations(
     .map(|r| (r.channel_instance_id, r.external_id))
     .collect();
     let to_open: BTreeSet<_> =
-        candidates.into_iter().filter(|(place, id)| !seen.contains(&(place.0.1, (*id).clone()))).map(|(place, _)| place).collect();
+        candidates.into_iter().filter(|(place, id)| !seen.contains(&(place.0.1, (*id).to_owned()))).map(|(place, _)| place).collect();
     sqlx::query!(
         "INSERT INTO chat_conversations (tenant_id, id, channel_instance_id, customer_id, channel_source)
          SELECT n.tenant_id, n.id, n.channel_instance_id, n.customer_id, $5

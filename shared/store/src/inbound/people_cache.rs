@@ -2,7 +2,7 @@
 //! the conversation notices, and the batch is run again without it.
 
 use crate::channel_instances::ChannelRef;
-use domain::{ConversationId, CustomerId, PersonRef};
+use domain::{ConversationId, PersonRef};
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -28,7 +28,6 @@ impl PersonKey {
 /// What is known of a person.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnownPerson {
-    pub customer_id: CustomerId,
     pub conversation_id: ConversationId,
     pub name: Option<String>,
 }
@@ -42,14 +41,16 @@ impl PeopleCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn get(&self, key: &PersonKey) -> Option<KnownPerson> {
+    /// The conversation of a person who is known to show this name, or who shows none now.
+    pub(super) fn conversation_of(&self, key: &PersonKey, name: Option<&str>) -> Option<ConversationId> {
         let mut both = self.generations();
-        if let Some(known) = both.0.get(key) {
-            return Some(known.clone());
-        }
-        let known = both.1.remove(key)?;
-        both.0.insert(key.clone(), known.clone());
-        Some(known)
+        let known = if let Some(known) = both.0.get(key) {
+            known
+        } else {
+            let known = both.1.remove(key)?;
+            both.0.entry(key.clone()).or_insert(known)
+        };
+        (name.is_none() || known.name.as_deref() == name).then_some(known.conversation_id)
     }
 
     pub(super) fn remember(&self, people: Vec<(PersonKey, KnownPerson)>) {
@@ -60,7 +61,7 @@ impl PeopleCache {
         both.0.extend(people);
     }
 
-    pub(super) fn forget(&self, people: &[PersonKey]) {
+    pub(super) fn forget<'a>(&self, people: impl Iterator<Item = &'a PersonKey>) {
         let mut both = self.generations();
         for key in people {
             both.0.remove(key);

@@ -32,11 +32,11 @@ pub(super) async fn advance(conn: &mut PgConnection, items: &[Located]) -> Resul
         &rows.iter().map(|(item, _)| item.channel.tenant_id.0).collect::<Vec<_>>(),
         &rows.iter().map(|_| MessageId::generate().0).collect::<Vec<_>>(),
         &rows.iter().map(|(item, _)| item.channel.id.0).collect::<Vec<_>>(),
-        &rows.iter().map(|(_, update)| update.external_id.clone()).collect::<Vec<_>>(),
-        &rows.iter().map(|(_, update)| update.status.as_str().to_owned()).collect::<Vec<_>>(),
+        &rows.iter().map(|(_, update)| update.external_id.as_str()).collect::<Vec<_>>() as _,
+        &rows.iter().map(|(_, update)| update.status.as_str()).collect::<Vec<_>>() as _,
         &rows.iter().map(|(item, update)| effective_time(update.at, item.received_at)).collect::<Vec<_>>(),
         CHANNEL_SOURCE,
-        &rows.iter().map(|(_, update)| update.errors.clone()).collect::<Vec<_>>() as _,
+        &rows.iter().map(|(_, update)| update.errors.as_ref()).collect::<Vec<_>>() as _,
     )
     .execute(conn)
     .await?;

@@ -42,6 +42,19 @@ pub async fn depth(pool: &PgPool, queue: &str) -> Result<Depth, StoreError> {
     Ok(Depth { ready: row.ready, delayed: row.delayed, oldest_seconds: row.oldest })
 }
 
+/// Does a job of `queue` wait since more than `limit_seconds`? Costs one look at the first of those that wait.
+pub async fn is_behind(pool: &PgPool, queue: &str, limit_seconds: f64) -> Result<bool, StoreError> {
+    let behind = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL
+                          AND created_at < now() - make_interval(secs => $2)) AS "behind!""#,
+        queue,
+        limit_seconds
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(behind)
+}
+
 /// How many dead letters there are; at most [`DEPTH_CAP`].
 pub async fn dead_letters(pool: &PgPool) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM (SELECT FROM jobs_dead LIMIT $1) d"#, DEPTH_CAP).fetch_one(pool).await?)

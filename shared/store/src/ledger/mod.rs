@@ -10,7 +10,7 @@ mod settle;
 mod workers;
 
 pub use claim::{ClaimedJob, claim};
-pub use depth::{DEPTH_CAP, Depth, dead_letters, depth};
+pub use depth::{DEPTH_CAP, Depth, dead_letters, depth, is_behind};
 pub use enqueue::{NewJob, enqueue};
 pub use feed::{FeedPosition, Lane, ReadyJob, SuspectJob, heads, lanes, last_position, promote_due, suspects};
 pub use rescue::{Rescued, rescue};
