@@ -19,8 +19,8 @@ use std::{
     sync::{Arc, atomic::AtomicU8},
     time::Duration,
 };
-use store::{StoreError, channel_map::ChannelMap};
-use tokio::sync::Semaphore;
+use store::{OwnConnection, StoreError, channel_map::ChannelMap};
+use tokio::sync::{Mutex, Semaphore};
 use tokio::{
     net::{TcpListener, TcpSocket},
     task::{JoinHandle, JoinSet},
@@ -67,6 +67,7 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
     let backlog = Arc::new(Backlog::new());
     let commit = GroupCommit {
         pool: pool.clone(),
+        connection: Mutex::new(OwnConnection::like(&pool)),
         channels: ChannelMap::new("WHATSAPP"),
         waker: redis.clone().map_or_else(Waker::none, Waker::redis),
         backlog: backlog.clone(),

@@ -21,7 +21,13 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use store::{PgPool, StoreError, channel_map::ChannelMap, raw_events::NewRawEvent};
+use store::{
+    OwnConnection, PgPool, StoreError,
+    channel_map::ChannelMap,
+    ledger::NewJob,
+    raw_events::{self, NewRawEvent},
+};
+use tokio::sync::Mutex;
 
 /// A statement that takes longer is given up, before the providers give up (Meta does after some 20 s). It may be done all the
 /// same; the provider's next delivery is then recognised as a duplicate.
@@ -29,6 +35,8 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(7);
 
 pub(crate) struct GroupCommit {
     pub pool: PgPool,
+    /// For the statement that everybody waits for.
+    pub connection: Mutex<OwnConnection>,
     pub channels: ChannelMap,
     pub waker: Waker,
     pub backlog: Arc<Backlog>,
@@ -159,11 +167,21 @@ impl GroupCommit {
         let stored: Vec<StoredEvent> =
             events.iter().map(|event| StoredEvent { id: event.id, tenant_id: event.tenant_id, size: event.body.len() }).collect();
         let jobs = jobs_for(&stored, self.backlog.lanes(), rows.trace.as_deref());
-        match in_time(store::raw_events::accept(&self.pool, events, &jobs)).await {
-            Err(Failure::Store(StoreError::Conflict(_))) => in_time(store::raw_events::accept(&self.pool, events, &jobs)).await?,
+        match in_time(self.insert(events, &jobs)).await {
+            Err(Failure::Store(StoreError::Conflict(_))) => in_time(self.insert(events, &jobs)).await?,
             other => other?,
         }
         Ok(jobs.iter().map(|job| job.tenant_id).collect())
+    }
+
+    async fn insert(&self, events: &[NewRawEvent], jobs: &[NewJob]) -> Result<(), StoreError> {
+        let mut own = self.connection.lock().await;
+        let mut connection = own.take().await?;
+        let result = raw_events::accept(&mut connection, events, jobs).await;
+        if !matches!(result, Err(StoreError::Unavailable(_))) {
+            own.put_back(connection);
+        }
+        result
     }
 
     async fn make_partitions(&self) {

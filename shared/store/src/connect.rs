@@ -1,8 +1,11 @@
 //! Connections, and the migrations that every process may run.
 
 use crate::StoreError;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use std::{str::FromStr, time::Duration};
+use sqlx::{
+    Connection, PgConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 /// Opens a pool on `url`. Connects lazily, so a process starts (and answers 503) while Postgres is away.
 ///
@@ -40,6 +43,34 @@ fn open(url: &str, application_name: &str, max_connections: u32, synchronous_com
         .idle_timeout(Duration::from_mins(10))
         .test_before_acquire(false)
         .connect_lazy_with(options))
+}
+
+/// A connection of one's own, kept between statements. (A pool asks the server after each use whether a connection still is good.)
+/// One that is taken and not put back is closed, so a statement that is given up leaves nothing behind.
+#[derive(Debug)]
+pub struct OwnConnection {
+    options: Arc<PgConnectOptions>,
+    idle: Option<PgConnection>,
+}
+
+impl OwnConnection {
+    /// To the same database as `pool`, with the same settings. Connects when it is first needed.
+    pub fn like(pool: &sqlx::PgPool) -> Self {
+        Self { options: pool.connect_options(), idle: None }
+    }
+
+    /// The kept connection, or a new one.
+    pub async fn take(&mut self) -> Result<PgConnection, StoreError> {
+        match self.idle.take() {
+            Some(connection) => Ok(connection),
+            None => Ok(PgConnection::connect_with(&self.options).await?),
+        }
+    }
+
+    /// Keeps a connection that still is good.
+    pub fn put_back(&mut self, connection: PgConnection) {
+        self.idle = Some(connection);
+    }
 }
 
 /// Brings the schema up to date. Safe to call from several processes at once (an advisory lock lets one do it).

@@ -4,7 +4,7 @@ use crate::{StoreError, ledger::NewJob};
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{RawEventId, TenantId};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use std::collections::BTreeSet;
 
 /// A webhook to keep.
@@ -43,7 +43,7 @@ pub fn day_of(id: RawEventId) -> NaiveDate {
 /// Keeps `events` and enqueues `jobs` (of one kind), both or neither, in one statement. When it returns, they are durable.
 ///
 /// One statement and not a transaction of two: this is the group commit that every webhook waits for.
-pub async fn accept(pool: &PgPool, events: &[NewRawEvent], jobs: &[NewJob]) -> Result<(), StoreError> {
+pub async fn accept(conn: &mut PgConnection, events: &[NewRawEvent], jobs: &[NewJob]) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
         WITH kept AS (
@@ -73,7 +73,7 @@ pub async fn accept(pool: &PgPool, events: &[NewRawEvent], jobs: &[NewJob]) -> R
         &jobs.iter().map(|j| j.trace.as_deref()).collect::<Vec<_>>() as _,
         &jobs.iter().map(|j| &j.args).collect::<Vec<_>>() as _,
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
 }
