@@ -49,7 +49,7 @@ impl From<ChannelEvent> for Part {
 pub(super) async fn read(conn: &mut PgConnection, batch: &[Claimed<ProcessWebhook>], ctx: &JobContext) -> Result<Contents, JobError> {
     let ids: BTreeSet<RawEventId> = batch.iter().flat_map(|job| &job.payload.event_ids).copied().collect();
     let raw = raw_events::read(conn, &ids.into_iter().collect::<Vec<_>>()).await?;
-    let mut events: HashMap<RawEventId, Parsed> = raw.into_iter().map(|event| (event.id, parse(&event))).collect();
+    let mut events = parse_all(raw).await;
     let parts = events.values().filter_map(|event| event.parts.as_ref().ok()).flatten();
     let external_ids: BTreeSet<&str> = parts.filter_map(|part| part.channel_external_id.as_deref()).collect();
     let channels = ctx.services.channels.resolve(&ctx.services.pool, external_ids).await?;
@@ -68,6 +68,21 @@ pub(super) async fn read(conn: &mut PgConnection, batch: &[Claimed<ProcessWebhoo
     // Jobs come in the order of their lanes; arrival is the order of event ids.
     contents.items.sort_by_key(|(_, item)| (item.raw_event_id, item.event.position));
     Ok(contents)
+}
+
+/// Parses where the runtime's other tasks do not wait for it, if it is much.
+async fn parse_all(raw: Vec<RawEvent>) -> HashMap<RawEventId, Parsed> {
+    /// Takes some milliseconds.
+    const MUCH: usize = 1024 * 1024;
+    let parse_all = |raw: Vec<RawEvent>| raw.into_iter().map(|event| (event.id, parse(&event))).collect();
+    if raw.iter().map(|event| event.body.len()).sum::<usize>() < MUCH {
+        return parse_all(raw);
+    }
+    match tokio::task::spawn_blocking(move || parse_all(raw)).await {
+        Ok(events) => events,
+        // It is not aborted by anybody, so it panicked.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 fn parse(event: &RawEvent) -> Parsed {

@@ -6,6 +6,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{str::FromStr, sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// How long a connection that is given back may take to answer.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Opens a pool on `url`. Connects lazily, so a process starts (and answers 503) while Postgres is away.
 ///
@@ -42,7 +46,16 @@ fn open(url: &str, application_name: &str, max_connections: u32, synchronous_com
         .acquire_timeout(Duration::from_secs(5))
         .idle_timeout(Duration::from_mins(10))
         .test_before_acquire(false)
+        // The pool itself asks, too, when it takes a connection back, but waits for an answer for ever, and meanwhile the
+        // connection counts. A server that vanished without a word would use up the pool until TCP gives up, a quarter of an hour.
+        .after_release(|connection, _| Box::pin(async move { Ok(matches!(timeout(SILENCE, connection.ping()).await, Ok(Ok(())))) }))
         .connect_lazy_with(options))
+}
+
+/// Waits for an answer of the database for `limit` and no longer: the server may be gone without a word. What was asked may
+/// be done all the same.
+pub async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(StoreError::silence()))
 }
 
 /// A connection of one's own, kept between statements. (A pool asks the server after each use whether a connection still is good.)

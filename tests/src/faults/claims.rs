@@ -60,13 +60,30 @@ async fn claim_and_settle(
                 finished.push(job.id);
             } else {
                 let after = chance.percent(50).then_some(Duration::ZERO);
-                delayed.push(Delay { id: job.id, after, free: true, suspect: false, error: None });
+                delayed.push(Delay { run: job.run(), after, free: true, suspect: false, error: None });
             }
         }
         let mut conn = pool.acquire().await.unwrap();
-        held.lock().unwrap().retain(|id, _| !finished.contains(id) && !delayed.iter().any(|delay| delay.id == *id));
+        held.lock().unwrap().retain(|id, _| !finished.contains(id) && !delayed.iter().any(|delay| delay.run.id == *id));
         assert_eq!(ledger::complete(&mut conn, worker, &finished, false).await.unwrap().len(), finished.len());
         assert_eq!(ledger::delay(&mut conn, worker, &delayed).await.unwrap().len(), delayed.len());
         done.lock().unwrap().extend(finished);
     }
+}
+
+#[tokio::test]
+async fn putting_a_run_back_once_more_does_not_touch_the_next_run_of_the_same_worker() {
+    let db = Database::create().await;
+    let pool = store::connect(&db.url, "test", 2).unwrap();
+    let mut conn = pool.acquire().await.unwrap();
+    let ids = ledger::enqueue(&mut conn, &[jobs::new_job(TenantId(1), &Probe::default(), None)]).await.unwrap();
+    let worker = worker(&pool).await;
+    let first = ledger::claim(&pool, worker, &ids).await.unwrap().remove(0);
+    let put_back = [Delay { run: first.run(), after: None, free: true, suspect: false, error: None }];
+    assert_eq!(ledger::delay(&mut conn, worker, &put_back).await.unwrap(), ids);
+    let second = ledger::claim(&pool, worker, &ids).await.unwrap().remove(0);
+    assert_ne!(first.run(), second.run());
+    // The answer to the first time was lost, so it is written again.
+    assert!(ledger::delay(&mut conn, worker, &put_back).await.unwrap().is_empty());
+    assert_eq!(ledger::running(&pool, worker).await.unwrap(), [second.run()]);
 }

@@ -76,3 +76,19 @@ async fn losing_the_connections_to_postgres_loses_and_doubles_nothing() {
     load.finish().await.verify(&app).await;
     app.assert_all_live();
 }
+
+/// A host that vanishes says nothing: without limits of ours, TCP waits for a quarter of an hour.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_on_the_connections_to_postgres_loses_and_doubles_nothing_and_ends() {
+    let mut chance = Chance::new();
+    let postgres = PrivatePostgres::start();
+    let proxy = Proxy::start(postgres.port()).await;
+    let db = Database::create_on(&postgres.url).await;
+    let way = db.url.replace(&format!(":{}/", postgres.port()), &format!(":{}/", proxy.port));
+    let (mut app, load) = load_on(db, &[("DATABASE_URL", &way)], &mut chance).await;
+    chance.moment(0..500).await;
+    proxy.silence();
+    load.until_answered(200).await;
+    load.finish().await.verify(&app).await;
+    app.assert_all_live();
+}

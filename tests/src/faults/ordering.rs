@@ -103,8 +103,9 @@ impl Model<'_> {
             }
             Step::Delay { job, timed } => {
                 if let Some((place, worker)) = self.running(job) {
-                    let delay =
-                        Delay { id: self.jobs[place].id, after: timed.then_some(Duration::ZERO), free: true, suspect: false, error: None };
+                    let running = ledger::running(&self.pool, self.workers[worker]).await.unwrap();
+                    let run = running.into_iter().find(|run| run.id == self.jobs[place].id).unwrap();
+                    let delay = Delay { run, after: timed.then_some(Duration::ZERO), free: true, suspect: false, error: None };
                     let mut conn = self.pool.acquire().await.unwrap();
                     prop_assert_eq!(ledger::delay(&mut conn, self.workers[worker], &[delay]).await.unwrap().len(), 1);
                     self.jobs[place].state = State::Queued;

@@ -1,7 +1,7 @@
 //! The order of messages in a conversation, and what a list of conversations shows of it.
 
 use super::deliver;
-use crate::harness::{App, Database, OTHER_PHONE_NUMBER_ID, change, echo, message, messages, status, text_from, until};
+use crate::harness::{App, Database, OTHER_PHONE_NUMBER_ID, change, echo, message, messages, status, until};
 use serde_json::{Value, json};
 
 const MARA: &str = "15551230001";

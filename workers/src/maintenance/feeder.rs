@@ -70,7 +70,8 @@ pub(super) async fn feed<D: Dispatch>(leading: Leading<D>, queue: Queue) {
     };
     let mut troubled = false;
     loop {
-        let pause = match feeder.round().await {
+        let round = tokio::time::timeout(feeder.leading.config.worker_dead_after * 2, feeder.round()).await;
+        let pause = match round.unwrap_or_else(|_| Err("the database does not answer".into())) {
             Ok(round) => {
                 if std::mem::take(&mut troubled) {
                     tracing::info!(queue = queue.name, "feeding again");

@@ -5,11 +5,12 @@ use std::time::Duration;
 use store::{PgPool, StoreError, ledger};
 
 const EVERY: Duration = Duration::from_secs(5);
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// Measures for ever.
 pub(super) async fn measure(pool: PgPool) {
     loop {
-        if let Err(error) = round(&pool).await {
+        if let Err(error) = store::within(ANSWER_WITHIN, round(&pool)).await {
             tracing::debug!(%error, "cannot measure the queues");
         }
         tokio::time::sleep(EVERY).await;

@@ -36,12 +36,13 @@ pub(crate) struct Leading<D> {
 pub(crate) async fn lead<D: Dispatch>(leading: Leading<D>, mut stopping: watch::Receiver<bool>) {
     let beat = CHECK.min(leading.config.worker_dead_after / 4);
     while !*stopping.borrow() {
-        match leader::try_lead(&leading.pool, leading.config.worker_dead_after.as_secs_f64()).await {
+        let limit = leading.config.worker_dead_after;
+        match store::within(limit, leader::try_lead(&leading.pool, limit.as_secs_f64())).await {
             Ok(Some(mut leadership)) => {
                 tracing::info!("this process leads: it feeds, rescues and tidies");
                 metrics::gauge!("switchboard_leader").set(1.0);
                 let mut chores = start(&leading);
-                while let Ok(()) = leadership.beat().await {
+                while let Ok(()) = store::within(limit, leadership.beat()).await {
                     tokio::select! {
                         () = tokio::time::sleep(beat) => {}
                         _ = stopping.wait_for(|stop| *stop) => break,

@@ -16,14 +16,14 @@ pub(super) async fn rescue(pool: PgPool, limit: Duration) {
         ticks.tick().await;
         // A database that is slow, or a process that was stopped, looks the same to everybody's heartbeat: be sure that it is quick.
         let asked = Instant::now();
-        if ledger::paused_queues(&pool).await.is_err() || asked.elapsed() > limit / 4 || last.elapsed() > limit / 2 {
+        if store::within(limit, ledger::paused_queues(&pool)).await.is_err() || asked.elapsed() > limit / 4 || last.elapsed() > limit / 2 {
             quiet_until = Instant::now() + limit;
         }
         last = Instant::now();
         if last < quiet_until {
             continue;
         }
-        match ledger::rescue(&pool, limit.as_secs_f64(), MAX_CRASHES).await {
+        match store::within(limit * 6, ledger::rescue(&pool, limit.as_secs_f64(), MAX_CRASHES)).await {
             Ok(rescued) => {
                 if !rescued.workers.is_empty() || !rescued.requeued.is_empty() || !rescued.buried.is_empty() {
                     tracing::warn!(

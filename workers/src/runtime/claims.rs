@@ -5,6 +5,7 @@ use domain::{JobId, WorkerId};
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 use store::{
     PgPool, StoreError,
@@ -25,9 +26,15 @@ struct Request {
 pub(super) struct Claims(mpsc::Sender<Request>);
 
 impl Claims {
-    pub(super) fn start(pool: PgPool, worker: Arc<RwLock<WorkerId>>, held: Arc<Held>, stopping: watch::Receiver<bool>) -> Self {
+    pub(super) fn start(
+        pool: PgPool,
+        worker: Arc<RwLock<WorkerId>>,
+        held: Arc<Held>,
+        answer_within: Duration,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel(GROUP);
-        tokio::spawn(serve(pool, worker, held, stopping, receiver));
+        tokio::spawn(serve(Ledger { pool, answer_within }, worker, held, stopping, receiver));
         Self(sender)
     }
 
@@ -42,8 +49,20 @@ impl Claims {
     }
 }
 
-async fn serve(
+/// Where claims are made, and how long an answer is waited for.
+struct Ledger {
     pool: PgPool,
+    answer_within: Duration,
+}
+
+impl Ledger {
+    async fn claim(&self, worker: WorkerId, ids: &[JobId]) -> Result<Vec<ClaimedJob>, StoreError> {
+        store::within(self.answer_within, ledger::claim(&self.pool, worker, ids)).await
+    }
+}
+
+async fn serve(
+    ledger: Ledger,
     worker: Arc<RwLock<WorkerId>>,
     held: Arc<Held>,
     stopping: watch::Receiver<bool>,
@@ -57,36 +76,36 @@ async fn serve(
             requests.clear();
         } else {
             let id = *worker.read().unwrap_or_else(PoisonError::into_inner);
-            serve_group(&pool, id, &held, &mut requests).await;
+            serve_group(&ledger, id, &held, &mut requests).await;
         }
         held.set_claiming(false);
     }
 }
 
-async fn serve_group(pool: &PgPool, worker: WorkerId, held: &Held, requests: &mut Vec<Request>) {
+async fn serve_group(ledger: &Ledger, worker: WorkerId, held: &Held, requests: &mut Vec<Request>) {
     let mut ids: Vec<JobId> = requests.iter().flat_map(|request| &request.ids).copied().collect();
     ids.sort_unstable();
     ids.dedup();
-    let claimed = claim(pool, worker, &ids).await;
-    held.insert(claimed.iter().map(|job| job.id));
+    let claimed = claim(ledger, worker, &ids).await;
+    held.insert(claimed.iter().map(ClaimedJob::run));
     let mut claimed: HashMap<JobId, ClaimedJob> = claimed.into_iter().map(|job| (job.id, job)).collect();
     for request in requests.drain(..) {
         let jobs: Vec<ClaimedJob> = request.ids.iter().filter_map(|id| claimed.remove(id)).collect();
         if let Err(unheard) = request.answer.send(jobs) {
             // The heartbeat gives them back.
-            held.remove(unheard.iter().map(|job| &job.id));
+            held.remove(unheard.iter().map(ClaimedJob::run));
         }
     }
 }
 
-async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Vec<ClaimedJob> {
-    match ledger::claim(pool, worker, ids).await {
+async fn claim(ledger: &Ledger, worker: WorkerId, ids: &[JobId]) -> Vec<ClaimedJob> {
+    match ledger.claim(worker, ids).await {
         Ok(claimed) => claimed,
         // Somebody claims a companion of one of them at this moment: the others must not suffer for it.
         Err(StoreError::Data(_)) if ids.len() > 1 => {
             let mut claimed = Vec::new();
             for id in ids {
-                claimed.extend(ledger::claim(pool, worker, &[*id]).await.unwrap_or_default());
+                claimed.extend(ledger.claim(worker, &[*id]).await.unwrap_or_default());
             }
             claimed
         }

@@ -1,7 +1,7 @@
 //! Saying that this process lives; hearing what operators want cancelled; giving back what it holds without knowing.
 
 use super::Runtime;
-use domain::{JobId, WorkerId};
+use domain::WorkerId;
 use std::{
     collections::BTreeSet,
     sync::{Arc, PoisonError},
@@ -9,26 +9,33 @@ use std::{
 };
 use store::{
     StoreError,
-    ledger::{self, Delay, WorkerRow},
+    ledger::{self, Delay, Run, WorkerRow},
 };
 
 /// How many beats pass between looks at what the ledger thinks this process runs.
 const LOOK_EVERY: u32 = 3;
 
-pub(super) async fn beat(runtime: Arc<Runtime>, mut row: WorkerRow, interval: Duration) {
+/// Beats for ever. `answer_within`: who hears nothing from the database for so long counts as dead anyway.
+pub(super) async fn beat(runtime: Arc<Runtime>, mut row: WorkerRow, interval: Duration, answer_within: Duration) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut unknown_before = BTreeSet::new();
     for beat in 0_u32.. {
         ticks.tick().await;
-        match ledger::heartbeat(&runtime.control, row.id).await {
+        let Ok(lives) = tokio::time::timeout(answer_within, ledger::heartbeat(&runtime.control, row.id)).await else {
+            // Whatever waits for the database waits in vain, and will be fenced.
+            tracing::warn!(limit = ?answer_within, "the database is silent; what runs is given up and will run again");
+            runtime.silence.notify_waiters();
+            continue;
+        };
+        match lives {
             Ok(true) => {}
             Ok(false) if runtime.is_stopping() => return,
             Ok(false) => {
                 // Rescued: what runs now will find itself fenced. Go on as somebody new.
                 let old = row.id;
                 row.id = WorkerId::generate();
-                if let Err(error) = ledger::register_worker(&runtime.control, &row).await {
+                if let Err(error) = store::within(answer_within, ledger::register_worker(&runtime.control, &row)).await {
                     tracing::warn!(%error, "cannot announce this worker again yet");
                     row.id = old;
                     continue;
@@ -41,11 +48,11 @@ pub(super) async fn beat(runtime: Arc<Runtime>, mut row: WorkerRow, interval: Du
                 continue;
             }
         }
-        if let Err(error) = hear_cancellations(&runtime, row.id).await {
+        if let Err(error) = store::within(answer_within, hear_cancellations(&runtime, row.id)).await {
             tracing::debug!(%error, "could not read cancellations");
         }
         if beat % LOOK_EVERY == 0 {
-            match give_back_unknown(&runtime, row.id, &unknown_before).await {
+            match store::within(answer_within, give_back_unknown(&runtime, row.id, &unknown_before)).await {
                 Ok(unknown) => unknown_before = unknown,
                 Err(error) => tracing::debug!(%error, "could not compare with the ledger"),
             }
@@ -62,11 +69,11 @@ async fn hear_cancellations(runtime: &Runtime, worker: WorkerId) -> Result<(), S
 
 /// Jobs that the ledger says this process runs but that it does not know: a claim whose answer was lost. They are given
 /// back when they were unknown at the look before as well. Returns those that are unknown now.
-async fn give_back_unknown(runtime: &Runtime, worker: WorkerId, before: &BTreeSet<JobId>) -> Result<BTreeSet<JobId>, StoreError> {
+async fn give_back_unknown(runtime: &Runtime, worker: WorkerId, before: &BTreeSet<Run>) -> Result<BTreeSet<Run>, StoreError> {
     let running = ledger::running(&runtime.control, worker).await?;
-    let unknown: BTreeSet<JobId> = running.into_iter().filter(|id| !runtime.held.contains(*id)).collect();
+    let unknown: BTreeSet<Run> = running.into_iter().filter(|run| !runtime.held.contains(*run)).collect();
     let lost: Vec<Delay> =
-        unknown.intersection(before).map(|id| Delay { id: *id, after: None, free: true, suspect: false, error: None }).collect();
+        unknown.intersection(before).map(|run| Delay { run: *run, after: None, free: true, suspect: false, error: None }).collect();
     if !lost.is_empty() {
         tracing::warn!(jobs = lost.len(), "giving back jobs whose claim was never answered");
         let mut conn = runtime.control.acquire().await?;

@@ -1,6 +1,7 @@
 //! The jobs that this process runs right now.
 
 use domain::JobId;
+use store::ledger::{FeedPosition, Run};
 use std::{
     collections::HashMap,
     sync::{
@@ -13,29 +14,32 @@ use tokio::sync::Notify;
 /// Jobs from the claim until their outcome is written, each with the bell that cancels it.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    jobs: Mutex<HashMap<JobId, Arc<Notify>>>,
+    jobs: Mutex<HashMap<JobId, (FeedPosition, Arc<Notify>)>>,
     /// A claim is under way: there may be more in a moment.
     claiming: AtomicBool,
 }
 
 impl Held {
-    fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Notify>>> {
+    fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, (FeedPosition, Arc<Notify>)>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn insert(&self, ids: impl IntoIterator<Item = JobId>) {
-        self.jobs().extend(ids.into_iter().map(|id| (id, Arc::default())));
+    pub(super) fn insert(&self, runs: impl IntoIterator<Item = Run>) {
+        self.jobs().extend(runs.into_iter().map(|run| (run.id, (run.position, Arc::default()))));
     }
 
-    pub(super) fn remove<'a>(&self, ids: impl IntoIterator<Item = &'a JobId>) {
+    /// A job that runs once more by now stays.
+    pub(super) fn remove(&self, runs: impl IntoIterator<Item = Run>) {
         let mut jobs = self.jobs();
-        for id in ids {
-            jobs.remove(id);
+        for run in runs {
+            if jobs.get(&run.id).is_some_and(|(position, _)| *position == run.position) {
+                jobs.remove(&run.id);
+            }
         }
     }
 
-    pub(super) fn contains(&self, id: JobId) -> bool {
-        self.jobs().contains_key(&id)
+    pub(super) fn contains(&self, run: Run) -> bool {
+        self.jobs().get(&run.id).is_some_and(|(position, _)| *position == run.position)
     }
 
     /// Nothing runs, and nothing is being claimed.
@@ -49,7 +53,7 @@ impl Held {
 
     /// The bell of a job: rung when it shall be cancelled.
     pub(super) fn bell(&self, id: JobId) -> Option<Arc<Notify>> {
-        self.jobs().get(&id).cloned()
+        self.jobs().get(&id).map(|(_, bell)| bell.clone())
     }
 
     pub(super) fn cancel(&self, id: JobId) {

@@ -25,7 +25,10 @@ use store::{
     ledger::{self, WorkerRow},
     maintenance::ensure_partitions,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 pub(crate) use run::work;
 
@@ -41,6 +44,8 @@ pub(crate) struct Runtime {
     held: Arc<Held>,
     claims: Claims,
     outcomes: Outcomes,
+    /// Rung when the database has been silent for so long that this process counts as dead.
+    silence: Notify,
     stopping: watch::Receiver<bool>,
     /// Rung when this process takes a hint, so that a feeder in it fills up at once.
     pub(crate) bells: Arc<Bells>,
@@ -60,9 +65,10 @@ impl Runtime {
         let worker = Arc::new(RwLock::new(row.id));
         let held = Arc::new(Held::default());
         let runtime = Arc::new(Self {
-            claims: Claims::start(control.clone(), worker.clone(), held.clone(), stopping.clone()),
-            outcomes: Outcomes::start(services.pool.clone(), held.clone()),
+            claims: Claims::start(control.clone(), worker.clone(), held.clone(), config.worker_dead_after, stopping.clone()),
+            outcomes: Outcomes::start(services.pool.clone(), held.clone(), config.worker_dead_after),
             control,
+            silence: Notify::new(),
             services,
             handlers: handlers.into_iter().map(|handler| (handler.kind, handler)).collect(),
             worker,
@@ -70,7 +76,7 @@ impl Runtime {
             stopping,
             bells: Arc::new(Bells::default()),
         });
-        tokio::spawn(heartbeat::beat(runtime.clone(), row, config.worker_heartbeat));
+        tokio::spawn(heartbeat::beat(runtime.clone(), row, config.worker_heartbeat, config.worker_dead_after));
         runtime
     }
 

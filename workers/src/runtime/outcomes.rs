@@ -2,11 +2,11 @@
 //! until the database takes it, since a job whose outcome is not written would stay `running`.
 
 use super::held::Held;
-use domain::{JobId, WorkerId};
+use domain::WorkerId;
 use std::{sync::Arc, time::Duration};
 use store::{
     PgPool, StoreError,
-    ledger::{self, Burial, Delay},
+    ledger::{self, Burial, Delay, Run},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,21 +15,17 @@ const GROUP: usize = 512;
 
 /// How a run ended, when its job did not settle itself.
 #[derive(Clone, Debug)]
-pub(super) enum Outcome {
-    Complete { id: JobId, ordered: bool },
-    Delay(Delay),
-    Bury(Burial),
-    Cancel(JobId),
+pub(super) struct Outcome {
+    pub(super) run: Run,
+    pub(super) end: End,
 }
 
-impl Outcome {
-    fn id(&self) -> JobId {
-        match self {
-            Self::Complete { id, .. } | Self::Cancel(id) => *id,
-            Self::Delay(delay) => delay.id,
-            Self::Bury(burial) => burial.id,
-        }
-    }
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    Complete { ordered: bool },
+    Delay(Delay),
+    Bury(Burial),
+    Cancel,
 }
 
 struct Request {
@@ -43,9 +39,9 @@ struct Request {
 pub(super) struct Outcomes(mpsc::Sender<Request>);
 
 impl Outcomes {
-    pub(super) fn start(pool: PgPool, held: Arc<Held>) -> Self {
+    pub(super) fn start(pool: PgPool, held: Arc<Held>, answer_within: Duration) -> Self {
         let (sender, receiver) = mpsc::channel(GROUP);
-        tokio::spawn(serve(pool, held, receiver));
+        tokio::spawn(serve(pool, held, answer_within, receiver));
         Self(sender)
     }
 
@@ -58,7 +54,7 @@ impl Outcomes {
     }
 }
 
-async fn serve(pool: PgPool, held: Arc<Held>, mut receiver: mpsc::Receiver<Request>) {
+async fn serve(pool: PgPool, held: Arc<Held>, answer_within: Duration, mut receiver: mpsc::Receiver<Request>) {
     let mut requests = Vec::with_capacity(GROUP);
     while receiver.recv_many(&mut requests, GROUP).await > 0 {
         // Nearly always one id; another one only after this process was declared dead.
@@ -69,8 +65,8 @@ async fn serve(pool: PgPool, held: Arc<Held>, mut receiver: mpsc::Receiver<Reque
         for worker in workers {
             let outcomes: Vec<Outcome> =
                 requests.iter().filter(|request| request.worker == worker).flat_map(|request| &request.outcomes).cloned().collect();
-            persist(&pool, worker, &outcomes).await;
-            held.remove(outcomes.iter().map(Outcome::id).collect::<Vec<_>>().iter());
+            persist(&pool, worker, &outcomes, answer_within).await;
+            held.remove(outcomes.iter().map(|outcome| outcome.run));
         }
         for request in requests.drain(..) {
             // Nobody waits any more when the run was given up at shutdown.
@@ -79,10 +75,10 @@ async fn serve(pool: PgPool, held: Arc<Held>, mut receiver: mpsc::Receiver<Reque
     }
 }
 
-async fn persist(pool: &PgPool, worker: WorkerId, outcomes: &[Outcome]) {
+async fn persist(pool: &PgPool, worker: WorkerId, outcomes: &[Outcome], answer_within: Duration) {
     let mut pause = Duration::from_millis(20);
     loop {
-        match write(pool, worker, outcomes).await {
+        match store::within(answer_within, write(pool, worker, outcomes)).await {
             Ok(()) => return,
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, jobs = outcomes.len(), "outcomes not written yet; trying again");
@@ -92,13 +88,13 @@ async fn persist(pool: &PgPool, worker: WorkerId, outcomes: &[Outcome]) {
             Err(error) if outcomes.len() > 1 => {
                 tracing::error!(%error, jobs = outcomes.len(), "outcomes refused together; writing them one by one");
                 for outcome in outcomes {
-                    Box::pin(persist(pool, worker, std::slice::from_ref(outcome))).await;
+                    Box::pin(persist(pool, worker, std::slice::from_ref(outcome), answer_within)).await;
                 }
                 return;
             }
             Err(error) => {
                 // Left `running`: the heartbeat gives it back to the queue.
-                let id = outcomes.first().map(|outcome| outcome.id().to_string());
+                let id = outcomes.first().map(|outcome| outcome.run.id.to_string());
                 tracing::error!(%error, id, "the outcome of a job cannot be written");
                 return;
             }
@@ -109,14 +105,14 @@ async fn persist(pool: &PgPool, worker: WorkerId, outcomes: &[Outcome]) {
 async fn write(pool: &PgPool, worker: WorkerId, outcomes: &[Outcome]) -> Result<(), StoreError> {
     let (mut complete, mut ordered, mut delays, mut burials, mut cancels) = (Vec::new(), false, Vec::new(), Vec::new(), Vec::new());
     for outcome in outcomes {
-        match outcome {
-            Outcome::Complete { id, ordered: has_key } => {
-                complete.push(*id);
+        match &outcome.end {
+            End::Complete { ordered: has_key } => {
+                complete.push(outcome.run.id);
                 ordered |= has_key;
             }
-            Outcome::Delay(delay) => delays.push(delay.clone()),
-            Outcome::Bury(burial) => burials.push(burial.clone()),
-            Outcome::Cancel(id) => cancels.push(*id),
+            End::Delay(delay) => delays.push(delay.clone()),
+            End::Bury(burial) => burials.push(burial.clone()),
+            End::Cancel => cancels.push(outcome.run.id),
         }
     }
     if delays.is_empty() && burials.is_empty() && cancels.is_empty() {
@@ -130,7 +126,7 @@ async fn write(pool: &PgPool, worker: WorkerId, outcomes: &[Outcome]) -> Result<
     }
     if !delays.is_empty() && ledger::delay(&mut tx, worker, &delays).await?.len() < delays.len() {
         // A job whose cancellation was asked for is not put back.
-        cancels.extend(delays.iter().map(|delay| delay.id));
+        cancels.extend(delays.iter().map(|delay| delay.run.id));
     }
     if !cancels.is_empty() {
         ledger::cancel(&mut tx, worker, &cancels).await?;

@@ -1,11 +1,17 @@
 //! One hint, from claim to outcome.
 
-use super::{Runtime, outcomes::Outcome};
+use super::{
+    Runtime,
+    outcomes::{End, Outcome},
+};
 use domain::WorkerId;
 use futures::FutureExt;
 use jobs::{Done, Handler, JobContext, JobError, Policy, dispatch::Hint, policy::Decision};
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
-use store::ledger::{ClaimedJob, Delay};
+use store::{
+    StoreError,
+    ledger::{ClaimedJob, Delay},
+};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -75,6 +81,7 @@ async fn run(runtime: &Arc<Runtime>, worker: WorkerId, handler: Handler, jobs: V
                 Ok(Err(panic)) => Some(Err(JobError::retry("panicked", format!("the job panicked: {}", panic_message(&*panic))))),
                 Err(_) => Some(Err(JobError::retry("timed_out", format!("the job ran longer than {:?}", handler.policy.timeout)))),
             },
+            () = runtime.silence.notified() => Some(Err(JobError::Surroundings(StoreError::silence()))),
             () = async { match bell { Some(bell) => bell.notified().await, None => std::future::pending().await } } => None,
         }
     };
@@ -82,16 +89,20 @@ async fn run(runtime: &Arc<Runtime>, worker: WorkerId, handler: Handler, jobs: V
     observe(&handler, jobs.len(), started.elapsed(), result.as_ref());
     let outcomes: Vec<Outcome> = match &result {
         Some(Ok(done)) if done.is_settled() => {
-            runtime.held.remove(jobs.iter().map(|job| &job.id));
+            runtime.held.remove(jobs.iter().map(ClaimedJob::run));
             return;
         }
-        Some(Ok(_)) => jobs.iter().map(|job| Outcome::Complete { id: job.id, ordered: job.ordered }).collect(),
+        Some(Ok(_)) => jobs.iter().map(|job| ended(job, End::Complete { ordered: job.ordered })).collect(),
         Some(Err(error)) => span.in_scope(|| jobs.iter().map(|job| outcome_of(&handler, job, error, jobs.len())).collect()),
-        None => jobs.iter().map(|job| Outcome::Cancel(job.id)).collect(),
+        None => jobs.iter().map(|job| ended(job, End::Cancel)).collect(),
     };
     runtime.outcomes.write(worker, outcomes).await;
     // The successors of ordered jobs may start now.
     runtime.services.waker.ring(handler.policy.queue, jobs.iter().filter(|job| job.ordered).map(|job| job.tenant_id));
+}
+
+fn ended(job: &ClaimedJob, end: End) -> Outcome {
+    Outcome { run: job.run(), end }
 }
 
 /// In a batch nobody knows whose fault a failure was, so all are put back at no cost, and run in smaller company.
@@ -99,7 +110,8 @@ fn outcome_of(handler: &Handler, job: &ClaimedJob, error: &JobError, batch: usiz
     let own = matches!(error, JobError::Retry { .. } | JobError::RetryAfter { .. } | JobError::Fail { .. });
     if own && batch > 1 {
         tracing::warn!(%error, id = %job.id, "a batch failed; its jobs run in smaller company");
-        return Outcome::Delay(Delay { id: job.id, after: None, free: true, suspect: true, error: Some(error.describe(job.attempt)) });
+        let error = Some(error.describe(job.attempt));
+        return ended(job, End::Delay(Delay { run: job.run(), after: None, free: true, suspect: true, error }));
     }
     failed(&handler.policy, job, error)
 }
@@ -109,16 +121,17 @@ fn failed(policy: &Policy, job: &ClaimedJob, error: &JobError) -> Outcome {
         Decision::Dead => {
             tracing::error!(class = error.class(), %error, id = %job.id, kind = job.kind, "dead letter: see `switchboard jobs show {}`", job.id);
             metrics::counter!("switchboard_jobs_dead_total", "kind" => job.kind.clone()).increment(1);
-            Outcome::Bury(error.burial(job.id, &job.kind, job.attempt))
+            ended(job, End::Bury(error.burial(job.id, &job.kind, job.attempt)))
         }
         Decision::Retry(after) => {
             tracing::warn!(class = error.class(), %error, id = %job.id, kind = job.kind, attempt = job.attempt, ?after, "job failed; it will be retried");
             metrics::counter!("switchboard_jobs_retried_total", "kind" => job.kind.clone()).increment(1);
-            Outcome::Delay(Delay { id: job.id, after: Some(after), free: false, suspect: false, error: Some(error.describe(job.attempt)) })
+            let error = Some(error.describe(job.attempt));
+            ended(job, End::Delay(Delay { run: job.run(), after: Some(after), free: false, suspect: false, error }))
         }
         Decision::Snooze(after) => {
             tracing::debug!(class = error.class(), %error, id = %job.id, ?after, "job snoozed");
-            Outcome::Delay(Delay { id: job.id, after: Some(after), free: true, suspect: false, error: None })
+            ended(job, End::Delay(Delay { run: job.run(), after: Some(after), free: true, suspect: false, error: None }))
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Around<'a> {
     /// `smb_message_echoes`: the business wrote them on its own phone.
     /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/smb_message_echoes>
     pub(super) are_echoes: bool,
-    pub(super) contacts: &'a [PersonRef],
+    pub(super) contacts: person::Contacts<'a>,
     pub(super) only_contact: Option<&'a PersonRef>,
     pub(super) errors: Raw<'a>,
 }
@@ -79,7 +79,7 @@ fn customer(message: &Message<'_>, around: &Around<'_>) -> PersonRef {
     // An echo's contact may be the business itself.
     let is_sender =
         |contact: &&PersonRef| around.are_echoes && person::is_same(contact, &person::from_ids(message.from, message.from_user_id));
-    person::complete(&mut customer, around.contacts, around.only_contact.filter(|contact| !is_sender(contact)));
+    person::complete(&mut customer, &around.contacts, around.only_contact.filter(|contact| !is_sender(contact)));
     customer
 }
 

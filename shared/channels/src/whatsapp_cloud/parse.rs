@@ -80,7 +80,7 @@ fn read_messages(value: &Value<'_>, are_echoes: bool, events: &mut Events) {
         [contact] if have_one_customer(&messages, are_echoes) => Some(contact),
         _ => None,
     };
-    let around = message::Around { are_echoes, contacts: &contacts, only_contact, errors: value.errors };
+    let around = message::Around { are_echoes, contacts: person::Contacts::of(&contacts), only_contact, errors: value.errors };
     for (raw, message) in &messages {
         match message {
             Some(message) => message::read(*raw, message, &around, events),

@@ -6,6 +6,7 @@
 use super::wire::{Contact, Message};
 use crate::lenient_json::Raw;
 use domain::PersonRef;
+use std::collections::HashMap;
 
 /// An element of `contacts`. A profile without a name shows its username.
 pub(super) fn of_contact(contact: &Contact<'_>) -> PersonRef {
@@ -32,11 +33,37 @@ pub(super) fn from_ids(phone: Raw<'_>, user_id: Raw<'_>) -> PersonRef {
     person
 }
 
+/// The contacts of one change by their ids: a body may hold thousands of them, and of messages.
+pub(super) struct Contacts<'a> {
+    by_user_id: HashMap<&'a str, &'a PersonRef>,
+    by_phone: HashMap<&'a str, &'a PersonRef>,
+}
+
+impl<'a> Contacts<'a> {
+    /// Of contacts with the same id the first one counts.
+    pub(super) fn of(contacts: &'a [PersonRef]) -> Self {
+        let mut index = Self { by_user_id: HashMap::new(), by_phone: HashMap::new() };
+        for contact in contacts {
+            if let Some(user_id) = &contact.user_id {
+                index.by_user_id.entry(user_id).or_insert(contact);
+            }
+            if let Some(phone) = &contact.phone {
+                index.by_phone.entry(phone).or_insert(contact);
+            }
+        }
+        index
+    }
+
+    fn find(&self, person: &PersonRef) -> Option<&'a PersonRef> {
+        let by_user_id = person.user_id.as_deref().and_then(|id| self.by_user_id.get(id));
+        by_user_id.or_else(|| person.phone.as_deref().and_then(|phone| self.by_phone.get(phone))).copied()
+    }
+}
+
 /// Adds what a contact knows of the person: the name, and the id that is missing. Without a contact that shares an id,
 /// `only_contact` is taken, the one that came with messages of one person.
-pub(super) fn complete(person: &mut PersonRef, contacts: &[PersonRef], only_contact: Option<&PersonRef>) {
-    let by_user_id = contacts.iter().find(|contact| is_shared(contact.user_id.as_ref(), person.user_id.as_ref()));
-    let known = by_user_id.or_else(|| contacts.iter().find(|contact| is_shared(contact.phone.as_ref(), person.phone.as_ref())));
+pub(super) fn complete(person: &mut PersonRef, contacts: &Contacts<'_>, only_contact: Option<&PersonRef>) {
+    let known = contacts.find(person);
     let Some(contact) = known.or(only_contact) else {
         return;
     };

@@ -1,15 +1,25 @@
 //! Taking jobs. A job that does not come back from `claim` belongs to somebody else, or is not due, or must wait its turn.
 
+use super::FeedPosition;
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use domain::{JobId, TenantId, WorkerId};
 use serde_json::Value;
 use sqlx::PgPool;
 
+/// One run of a job: a job that was put back and claimed again is another run, also of the same worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Run {
+    pub id: JobId,
+    /// `jobs.position`, which is new each time that a job is queued.
+    pub position: FeedPosition,
+}
+
 /// A job that this process now runs.
 #[derive(Clone, Debug)]
 pub struct ClaimedJob {
     pub id: JobId,
+    pub position: FeedPosition,
     pub kind: String,
     pub queue: String,
     pub tenant_id: TenantId,
@@ -22,6 +32,12 @@ pub struct ClaimedJob {
     pub trace: Option<String>,
     pub args: Value,
     pub created_at: DateTime<Utc>,
+}
+
+impl ClaimedJob {
+    pub fn run(&self) -> Run {
+        Run { id: self.id, position: self.position }
+    }
 }
 
 /// Claims `ids` for `worker` in one statement by primary key, so neither backlog nor dead rows matter.
@@ -43,7 +59,7 @@ pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec
                 SELECT FROM jobs p
                 WHERE p.kind = j.kind AND p.ordering_key = j.ordering_key
                   AND (p.ordering_seq < j.ordering_seq AND NOT (p.scheduled AND p.run_at > ledger_now()) OR p.state = 'running')))
-        RETURNING id, kind, queue, tenant_id, attempt, crashes, max_attempts, ordering_key IS NOT NULL AS "ordered!", trace, args, created_at
+        RETURNING id, position, kind, queue, tenant_id, attempt, crashes, max_attempts, ordering_key IS NOT NULL AS "ordered!", trace, args, created_at
         "#,
         &ids,
         worker.0
@@ -54,6 +70,7 @@ pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec
         .into_iter()
         .map(|r| ClaimedJob {
             id: JobId(r.id),
+            position: r.position,
             kind: r.kind,
             queue: r.queue,
             tenant_id: TenantId(r.tenant_id),

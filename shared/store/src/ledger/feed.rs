@@ -110,12 +110,15 @@ pub async fn promote_due(pool: &PgPool, queue: &str, limit: i64) -> Result<u64, 
     Ok(result.rows_affected())
 }
 
-/// Jobs of `queue` that crashed a process and are running or ready, oldest first.
+/// Jobs of `queue` that crashed a process and are running or ready, oldest first. One that waits for a live predecessor with its
+/// ordering key is not ready.
 pub async fn suspects(pool: &PgPool, queue: &str, limit: i64) -> Result<Vec<SuspectJob>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        SELECT id, crashes, state = 'running' AS "running!" FROM jobs
-        WHERE queue = $1 AND crashes > 0 AND (state = 'running' OR run_at IS NULL)
+        SELECT id, crashes, state = 'running' AS "running!" FROM jobs j
+        WHERE queue = $1 AND crashes > 0 AND (state = 'running' OR run_at IS NULL AND (ordering_key IS NULL OR NOT EXISTS (
+            SELECT FROM jobs p WHERE p.kind = j.kind AND p.ordering_key = j.ordering_key
+              AND (p.ordering_seq < j.ordering_seq AND NOT (p.scheduled AND p.run_at > ledger_now()) OR p.state = 'running'))))
         ORDER BY state = 'running' DESC, position LIMIT $2
         "#,
         queue,

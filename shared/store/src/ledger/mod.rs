@@ -9,7 +9,7 @@ mod rescue;
 mod settle;
 mod workers;
 
-pub use claim::{ClaimedJob, claim};
+pub use claim::{ClaimedJob, Run, claim};
 pub use depth::{DEPTH_CAP, Depth, dead_letters, depth, is_behind};
 pub use enqueue::{NewJob, enqueue};
 pub use feed::{FeedPosition, Lane, ReadyJob, SuspectJob, heads, lanes, last_position, promote_due, suspects};

@@ -1,6 +1,7 @@
 //! Ending a run. Every statement is fenced by `locked_by`: a worker that was declared dead settles nothing. None names
 //! `state = 'running'`: with it the planner takes `jobs_running`, a walk over every dead entry of the worker.
 
+use super::Run;
 use crate::StoreError;
 use domain::{JobId, WorkerId};
 use serde_json::Value;
@@ -10,7 +11,8 @@ use std::time::Duration;
 /// A run that ends with a later one: a retry, a snooze, or a job given back.
 #[derive(Clone, Debug)]
 pub struct Delay {
-    pub id: JobId,
+    /// A run that was put back already is not put back again, even if its job is running once more.
+    pub run: Run,
     /// `None`: ready again at once. Counted from Postgres's clock, so no process's clock matters.
     pub after: Option<Duration>,
     /// True for a snooze, a defect of the surroundings, or a job given back: the attempt does not count.
@@ -86,16 +88,17 @@ pub async fn delay(conn: &mut PgConnection, worker: WorkerId, delays: &[Delay]) 
             errors = CASE WHEN d.error IS NULL THEN errors
                           WHEN jsonb_array_length(errors) >= 20 THEN (errors - 0) || jsonb_build_array(d.error)
                           ELSE errors || jsonb_build_array(d.error) END
-        FROM unnest($2::uuid[], $3::float8[], $4::bool[], $5::bool[], $6::jsonb[]) d(id, after, free, suspect, error)
-        WHERE j.id = d.id AND j.locked_by = $1 AND NOT j.cancel_requested
+        FROM unnest($2::uuid[], $3::float8[], $4::bool[], $5::bool[], $6::jsonb[], $7::int8[]) d(id, after, free, suspect, error, position)
+        WHERE j.id = d.id AND j.position = d.position AND j.locked_by = $1 AND NOT j.cancel_requested
         RETURNING j.id
         "#,
         worker.0,
-        &delays.iter().map(|d| d.id.0).collect::<Vec<_>>(),
+        &delays.iter().map(|d| d.run.id.0).collect::<Vec<_>>(),
         &delays.iter().map(|d| d.after.map(|after| after.as_secs_f64())).collect::<Vec<_>>() as _,
         &delays.iter().map(|d| d.free).collect::<Vec<_>>(),
         &delays.iter().map(|d| d.suspect).collect::<Vec<_>>(),
         &delays.iter().map(|d| d.error.clone()).collect::<Vec<_>>() as _,
+        &delays.iter().map(|d| d.run.position).collect::<Vec<_>>(),
     )
     .fetch_all(conn)
     .await?;

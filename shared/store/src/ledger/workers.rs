@@ -1,5 +1,6 @@
 //! Worker processes and what they must know: are they alive, what is paused, what shall be cancelled.
 
+use super::Run;
 use crate::StoreError;
 use domain::{JobId, WorkerId};
 use sqlx::PgPool;
@@ -63,7 +64,7 @@ pub async fn cancel_requests(pool: &PgPool, id: WorkerId) -> Result<Vec<JobId>, 
 }
 
 /// The jobs that the ledger says `worker` runs.
-pub async fn running(pool: &PgPool, worker: WorkerId) -> Result<Vec<JobId>, StoreError> {
-    let rows = sqlx::query_scalar!("SELECT id FROM jobs WHERE state = 'running' AND locked_by = $1", worker.0).fetch_all(pool).await?;
-    Ok(rows.into_iter().map(JobId).collect())
+pub async fn running(pool: &PgPool, worker: WorkerId) -> Result<Vec<Run>, StoreError> {
+    let rows = sqlx::query!("SELECT id, position FROM jobs WHERE state = 'running' AND locked_by = $1", worker.0).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(|r| Run { id: JobId(r.id), position: r.position }).collect())
 }
