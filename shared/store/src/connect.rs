@@ -5,7 +5,11 @@ use sqlx::{
     Connection, PgConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 use tokio::time::timeout;
 
 /// How long a connection that is given back may take to answer.
@@ -49,7 +53,20 @@ fn open(url: &str, application_name: &str, max_connections: u32, synchronous_com
         // The pool itself asks, too, when it takes a connection back, but waits for an answer for ever, and meanwhile the
         // connection counts. A server that vanished without a word would use up the pool until TCP gives up, a quarter of an hour.
         .after_release(|connection, _| Box::pin(async move { Ok(matches!(timeout(SILENCE, connection.ping()).await, Ok(Ok(())))) }))
+        .before_acquire(|_, meta| Box::pin(async move { Ok(silent_since().is_none_or(|silence| meta.age < silence)) }))
         .connect_lazy_with(options))
+}
+
+/// When the database was last found silent.
+static SILENT_AT: Mutex<Option<Instant>> = Mutex::new(None);
+
+fn silent_since() -> Option<Duration> {
+    SILENT_AT.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
+}
+
+/// The database did not answer on an open connection: no pool of this process uses a connection again that is older than now.
+pub fn distrust_connections() {
+    *SILENT_AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
 }
 
 /// Waits for an answer of the database for `limit` and no longer: the server may be gone without a word. What was asked may

@@ -25,6 +25,7 @@ pub(super) async fn beat(runtime: Arc<Runtime>, mut row: WorkerRow, interval: Du
         let Ok(lives) = tokio::time::timeout(answer_within, ledger::heartbeat(&runtime.control, row.id)).await else {
             // Whatever waits for the database waits in vain, and will be fenced.
             tracing::warn!(limit = ?answer_within, "the database is silent; what runs is given up and will run again");
+            store::distrust_connections();
             runtime.silence.notify_waiters();
             continue;
         };
