@@ -2,7 +2,7 @@
 
 use crate::{
     health::Health,
-    ingress::{Backlog, GroupCommit, Handshake, Inbox, LARGEST_KIB, Limits, Measures, MetaWebhook, Receive},
+    ingress::{Backlog, GroupCommit, Handshake, Inbox, LARGEST_KIB, Limits, Measures, MetaWebhook, Receive, Seldom},
     middleware, partitions,
 };
 use channels::meta_signature::SignatureKey;
@@ -89,6 +89,7 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
         measures,
         clock: clock.clone(),
         refusals: AtomicU8::new(0),
+        unverified: Seldom::default(),
         reading: Semaphore::new(config.inbox_max_bytes.div_ceil(1024).clamp(LARGEST_KIB, Semaphore::MAX_PERMITS)),
     };
     let health = Health::new(pool.clone(), redis, clock);

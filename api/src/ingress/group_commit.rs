@@ -198,10 +198,11 @@ fn answer(waiters: impl Iterator<Item = Waiter>, result: Result<(), Refusal>) {
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, Failure> {
-    match tokio::time::timeout(STATEMENT_LIMIT, work).await {
-        Ok(result) => result.map_err(Failure::Store),
-        Err(_) => Err(Failure::TimedOut),
+    if let Ok(result) = tokio::time::timeout(STATEMENT_LIMIT, work).await {
+        return result.map_err(Failure::Store);
     }
+    store::distrust_connections();
+    Err(Failure::TimedOut)
 }
 
 impl Failure {

@@ -1,7 +1,7 @@
 //! `/api/webhook`: Meta's handshake, and its signed webhooks.
 
 use super::{
-    Inbox, Measures,
+    Inbox, Measures, Seldom,
     body::{self, BodyError},
     inbox::Refusal,
 };
@@ -48,6 +48,8 @@ pub(crate) struct MetaWebhook {
     pub measures: Arc<Measures>,
     pub clock: Arc<dyn Clock>,
     pub refusals: AtomicU8,
+    /// Webhooks whose signature, and handshakes whose token, was wrong.
+    pub unverified: Seldom,
     /// One permit for each KiB of bodies that are being read: before its signature is checked, a body may come from anybody.
     pub reading: Semaphore,
 }
@@ -64,6 +66,9 @@ impl Handler for Handshake {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, _ctrl: &mut FlowCtrl) {
         if let Some(challenge) = self.0.challenge(req) {
             return answer(res, Bytes::from(challenge));
+        }
+        if let Some(handshakes) = self.0.unverified.again() {
+            tracing::warn!(handshakes, "refused a handshake: is META_VERIFY_TOKEN the token that was entered at Meta?");
         }
         let message = "The handshake needs hub.mode=subscribe, the configured hub.verify_token and a hub.challenge";
         let error = ApiError::new(StatusCode::FORBIDDEN, "handshake_refused", message);
@@ -112,7 +117,7 @@ impl MetaWebhook {
             return Err(self.refused(Refusal::Full));
         };
         let body = body::read(req.take_body(), may_discard).await.map_err(unread)?;
-        self.verify(req, &body).map_err(unverified)?;
+        self.verify(req, &body).map_err(|error| self.unverified(error))?;
         drop(reading);
         let place = self.inbox.enter(body.len()).map_err(|refusal| self.refused(refusal))?;
         let event = NewRawEvent {
@@ -134,6 +139,15 @@ impl MetaWebhook {
         key.verify(header, body)
     }
 
+    fn unverified(&self, error: SignatureError) -> ApiError {
+        Measures::refused("signature");
+        if let Some(webhooks) = self.unverified.again() {
+            tracing::warn!(webhooks, %error, "refused webhooks that are not signed with META_APP_SECRET: is it the secret of this Meta app?");
+        }
+        ApiError::new(StatusCode::UNAUTHORIZED, "signature_invalid", "The signature X-Hub-Signature-256 is missing or wrong")
+            .with_detail(&error)
+    }
+
     fn refused(&self, refusal: Refusal) -> ApiError {
         Measures::refused(refusal.reason());
         let seconds = 1 + self.refusals.fetch_add(1, Ordering::Relaxed) % MAX_RETRY_AFTER_SECONDS;
@@ -151,10 +165,4 @@ fn unread(error: BodyError) -> ApiError {
     };
     Measures::refused(reason);
     error
-}
-
-fn unverified(error: SignatureError) -> ApiError {
-    Measures::refused("signature");
-    ApiError::new(StatusCode::UNAUTHORIZED, "signature_invalid", "The signature X-Hub-Signature-256 is missing or wrong")
-        .with_detail(&error)
 }

@@ -9,6 +9,7 @@ mod inbox;
 mod measures;
 mod meta_webhook;
 mod parts;
+mod seldom;
 mod writer;
 
 pub(crate) use backlog::Backlog;
@@ -17,3 +18,4 @@ pub(crate) use group_commit::GroupCommit;
 pub(crate) use inbox::{Inbox, Limits};
 pub(crate) use measures::Measures;
 pub(crate) use meta_webhook::{Handshake, MetaWebhook, Receive};
+pub(crate) use seldom::Seldom;

@@ -87,7 +87,9 @@ async fn parse_all(raw: Vec<RawEvent>) -> HashMap<RawEventId, Parsed> {
 
 fn parse(event: &RawEvent) -> Parsed {
     let parts = match channels::registry::find(&event.channel_kind) {
-        Some(kind) => (kind.parse)(&event.body).map(|events| events.into_iter().map(Part::from).collect()).map_err(|error| error.to_string()),
+        Some(kind) => {
+            (kind.parse)(&event.body).map(|events| events.into_iter().map(Part::from).collect()).map_err(|error| error.to_string())
+        }
         None => Err(format!("there is no channel kind {}", event.channel_kind)),
     };
     Parsed { tenant_id: event.tenant_id, received_at: event.received_at, parts }

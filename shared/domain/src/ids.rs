@@ -22,6 +22,7 @@ impl TenantId {
     }
 
     /// The lane of jobs that tenants of this one's shard share.
+    #[must_use]
     pub fn shared_lane(self) -> Self {
         Self(-1 - self.shard())
     }

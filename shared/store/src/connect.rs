@@ -71,8 +71,13 @@ pub fn distrust_connections() {
 
 /// Waits for an answer of the database for `limit` and no longer: the server may be gone without a word. What was asked may
 /// be done all the same.
-pub async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    timeout(limit, work).await.unwrap_or_else(|_| Err(StoreError::silence()))
+pub fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, StoreError>> + Send,
+) -> impl Future<Output = Result<T, StoreError>> + Send {
+    // Boxed: statements make large futures.
+    let work = Box::pin(work);
+    async move { timeout(limit, work).await.unwrap_or_else(|_| Err(StoreError::silence())) }
 }
 
 /// A connection of one's own, kept between statements. (A pool asks the server after each use whether a connection still is good.)

@@ -103,7 +103,7 @@ impl Model<'_> {
             }
             Step::Delay { job, timed } => {
                 if let Some((place, worker)) = self.running(job) {
-                    let running = ledger::running(&self.pool, self.workers[worker]).await.unwrap();
+                    let running = ledger::running(self.pool, self.workers[worker]).await.unwrap();
                     let run = running.into_iter().find(|run| run.id == self.jobs[place].id).unwrap();
                     let delay = Delay { run, after: timed.then_some(Duration::ZERO), free: true, suspect: false, error: None };
                     let mut conn = self.pool.acquire().await.unwrap();

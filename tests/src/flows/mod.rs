@@ -2,6 +2,7 @@
 
 mod changes;
 mod ingest;
+mod lanes;
 mod merging;
 mod order;
 mod outages;

@@ -101,8 +101,7 @@ async fn a_time_may_be_a_number_too() {
 #[tokio::test]
 async fn a_conversation_is_as_new_as_its_newest_message_even_if_older_ones_arrive_later() {
     let app = App::start().await;
-    let shown =
-        async || app.db.text("SELECT (last_message_at AT TIME ZONE 'utc')::text FROM chat_conversations").await;
+    let shown = async || app.db.text("SELECT (last_message_at AT TIME ZONE 'utc')::text FROM chat_conversations").await;
     deliver(&app, &messages(&[words("wamid.b", 20), words("wamid.a", 10)])).await;
     assert_eq!(shown().await, "2025-10-09 08:53:40");
     deliver(&app, &messages(&[words("wamid.c", 5)])).await;

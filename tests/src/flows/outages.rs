@@ -4,7 +4,7 @@ use super::deliver;
 use crate::harness::{App, Database, PrivatePostgres, free_port, sign, text, until};
 use serde_json::{Value, json};
 use sqlx::{Executor, Postgres, Transaction};
-use tokio::task::JoinHandle;
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle};
 
 /// What a refused webhook is answered, whatever the reason.
 const TRY_AGAIN: &str = r#"{"message":"The webhook was not taken; send it again later","success":false}"#;
@@ -256,4 +256,25 @@ async fn errors_show_their_details_in_development_only() {
             assert!(!shown.contains(internal), "{internal} in {shown}");
         }
     }
+}
+
+/// Before its signature is checked a body may come from anybody, so those that are still being read count as well.
+#[tokio::test]
+async fn bodies_that_are_still_being_read_fill_the_inbox_too() {
+    let limit = 3 * 1024 * 1024;
+    let mut app = App::without_processes(Database::create().await, &[("INBOX_MAX_BYTES", &limit.to_string())]).await;
+    app.start_api().await;
+    let mut slow = TcpStream::connect(("127.0.0.1", app.port)).await.unwrap();
+    let head = format!("POST /api/webhook HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n{{", limit - 1024);
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let mut large = text("wamid.1");
+    large.push_str(&" ".repeat(limit / 2));
+    // A refusal may close the connection before all of the body is sent.
+    until("there is no room beside the one that is being read", async || app.try_webhook(&large).await != Some(200)).await;
+    assert_eq!(app.webhook(&text("wamid.2")).await, 200, "a small one still fits");
+    drop(slow);
+    until("its room is free again", async || app.try_webhook(&large).await == Some(200)).await;
+    app.start_worker(&[]).await;
+    app.drain().await;
+    assert_eq!(app.db.texts("SELECT external_id FROM chat_messages ORDER BY 1").await, ["wamid.1", "wamid.2"]);
 }

@@ -1,7 +1,6 @@
 //! The jobs that this process runs right now.
 
 use domain::JobId;
-use store::ledger::{FeedPosition, Run};
 use std::{
     collections::HashMap,
     sync::{
@@ -9,6 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
+use store::ledger::{FeedPosition, Run};
 use tokio::sync::Notify;
 
 /// Jobs from the claim until their outcome is written, each with the bell that cancels it.

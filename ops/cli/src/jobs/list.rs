@@ -53,6 +53,10 @@ pub(super) async fn run(pool: &PgPool, args: &ListArgs) -> Result<(), CliError> 
         console::line(&serde_json::json!({ "jobs": rows }).to_string());
         return Ok(());
     }
+    if rows.is_empty() {
+        console::line("no jobs match (finished ones are shown with --state done)");
+        return Ok(());
+    }
     let headings = ["ID", "STATE", "KIND", "QUEUE", "TENANT", "ATTEMPT", "CRASHES", "SINCE OR DUE", "FINGERPRINT", "LAST ERROR"];
     console::table(&headings, &rows.iter().map(row).collect::<Vec<_>>());
     Ok(())
@@ -73,7 +77,7 @@ fn row(job: &JobRow) -> Vec<String> {
         job.state.clone(),
         job.kind.clone(),
         job.queue.clone(),
-        job.tenant_id.to_string(),
+        if job.tenant_id < 0 { "shared".to_owned() } else { job.tenant_id.to_string() },
         job.attempt.to_string(),
         job.crashes.to_string(),
         job.at.map_or_else(|| "now".to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true)),

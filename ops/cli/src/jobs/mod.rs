@@ -57,7 +57,7 @@ pub(crate) struct FilterArgs {
     /// Only jobs of this queue
     #[arg(long)]
     queue: Option<String>,
-    /// Only jobs of this tenant (its integer id; 0: of none)
+    /// Only jobs of this tenant (its integer id; 0: of none). Jobs that tenants share are of none of them
     #[arg(long)]
     tenant: Option<i32>,
     /// Only dead letters of this group (kind and class of the error)
