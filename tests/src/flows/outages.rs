@@ -4,7 +4,11 @@ use super::deliver;
 use crate::harness::{App, Database, PrivatePostgres, free_port, sign, text, until};
 use serde_json::{Value, json};
 use sqlx::{Executor, Postgres, Transaction};
-use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+};
 
 /// What a refused webhook is answered, whatever the reason.
 const TRY_AGAIN: &str = r#"{"message":"The webhook was not taken; send it again later","success":false}"#;
@@ -265,12 +269,16 @@ async fn bodies_that_are_still_being_read_fill_the_inbox_too() {
     let mut app = App::without_processes(Database::create().await, &[("INBOX_MAX_BYTES", &limit.to_string())]).await;
     app.start_api().await;
     let mut slow = TcpStream::connect(("127.0.0.1", app.port)).await.unwrap();
-    let head = format!("POST /api/webhook HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n{{", limit - 1024);
+    let head = format!("POST /api/webhook HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n", limit - 1024);
     slow.write_all(head.as_bytes()).await.unwrap();
+    // It says so when it begins to read the body.
+    let mut go_on = [0; 12];
+    slow.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100");
     let mut large = text("wamid.1");
     large.push_str(&" ".repeat(limit / 2));
-    // A refusal may close the connection before all of the body is sent.
-    until("there is no room beside the one that is being read", async || app.try_webhook(&large).await != Some(200)).await;
+    // The refusal may close the connection before all of the body is sent.
+    assert_ne!(app.try_webhook(&large).await, Some(200), "there is no room beside the one that is being read");
     assert_eq!(app.webhook(&text("wamid.2")).await, 200, "a small one still fits");
     drop(slow);
     until("its room is free again", async || app.try_webhook(&large).await == Some(200)).await;
