@@ -1,6 +1,7 @@
 //! The feeder: names due jobs to the workers, and never more than a window of them.
 
 use super::{Leading, lanes::Lanes, packing, suspects::Suspects};
+use domain::TenantId;
 use jobs::{
     dispatch::Dispatch,
     queue::{Queue, Window},
@@ -16,10 +17,13 @@ const IDLE_WITHOUT_WAKES: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_millis(250);
 /// How often a busy one is.
 const BUSY: Duration = Duration::from_millis(3);
-/// After a batch of this weight or more, the next one gathers for so long: larger batches cost much less per webhook. A quiet
-/// queue does not wait.
+/// After a batch of this weight or more, the next one gathers for so long for each unit of its weight, and is of the next shard
+/// only. Larger batches cost much less per webhook, and one at a time leaves room for those who take webhooks; under a load that
+/// is no trouble they stay small. A quiet queue does not wait.
 const GATHER_FROM: i32 = 20;
-const GATHER: Duration = Duration::from_millis(40);
+const GATHER: Duration = Duration::from_micros(125);
+const SHORTEST_GATHER: Duration = Duration::from_millis(8);
+const LONGEST_GATHER: Duration = Duration::from_millis(20);
 /// The pause after a failure.
 const TROUBLE: Duration = Duration::from_millis(200);
 /// How often due jobs are moved to their lanes.
@@ -35,8 +39,8 @@ struct Feeder<D> {
     lanes: Lanes,
     suspects: Suspects,
     promoted: Option<Instant>,
-    /// Until when the next batch gathers.
-    gathering: Option<Instant>,
+    /// Until when the next batch gathers, and its shard.
+    gathering: Option<(Instant, i32)>,
     settings: (Option<Instant>, Settings),
 }
 
@@ -105,9 +109,10 @@ impl<D: Dispatch> Feeder<D> {
         if settings.paused || settings.slots == 0 {
             return Ok(Round::Idle);
         }
-        if let Some(until) = self.gathering.take().filter(|until| *until > Instant::now()) {
+        if let Some((until, _)) = self.gathering.filter(|(until, _)| *until > Instant::now()) {
             return Ok(Round::Gathering(until));
         }
+        let shard = self.gathering.map(|(_, shard)| shard);
         let (pool, name) = (&self.leading.pool, self.queue.name);
         let waiting = self.leading.dispatch.waiting(name).await?;
         metrics::gauge!("switchboard_dispatch_window", "queue" => name).set(if waiting.hints == usize::MAX {
@@ -134,18 +139,24 @@ impl<D: Dispatch> Feeder<D> {
         }
         let mut hints = self.suspects.next(pool, self.queue).await?;
         let free = window - waiting.hints;
-        let chosen = self.lanes.choose(pool, packing::jobs_for(self.queue, free)).await?;
+        let chosen = self.lanes.choose(pool, packing::jobs_for(self.queue, free), shard).await?;
         let weight = chosen.iter().fold(0_i32, |sum, job| sum.saturating_add(job.weight));
         let (packed, left) = packing::pack(self.queue, chosen, free);
         self.lanes.put_back(&left);
         hints.extend(packed);
+        self.gathering = None;
+        if hints.is_empty() && shard.is_some() {
+            // The others may have something.
+            return Ok(Round::Busy);
+        }
         if hints.is_empty() {
             return Ok(if waiting.hints > 0 || !left.is_empty() { Round::Busy } else { Round::Idle });
         }
         metrics::counter!("switchboard_hints_dispatched_total", "queue" => name).increment(hints.len() as u64);
         self.leading.dispatch.push(name, hints).await?;
         if self.queue.batch_weight.is_some() && weight >= GATHER_FROM {
-            self.gathering = Some(Instant::now() + GATHER);
+            let gather = (GATHER * weight.unsigned_abs()).clamp(SHORTEST_GATHER, LONGEST_GATHER);
+            self.gathering = Some((Instant::now() + gather, shard.map_or(0, |shard| (shard + 1) % TenantId::SHARDS)));
         }
         Ok(Round::Busy)
     }

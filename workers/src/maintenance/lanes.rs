@@ -75,12 +75,14 @@ impl Lanes {
         }
     }
 
-    /// Up to `limit` jobs that were not chosen lately: the lanes of the best priority first, within it tenants in turn.
-    pub(super) async fn choose(&mut self, pool: &PgPool, limit: usize) -> Result<Vec<ReadyJob>, StoreError> {
+    /// Up to `limit` jobs (of one shard, if it is given) that were not chosen lately: the lanes of the best priority first, within
+    /// it tenants in turn.
+    pub(super) async fn choose(&mut self, pool: &PgPool, limit: usize, shard: Option<i32>) -> Result<Vec<ReadyJob>, StoreError> {
         let started = Instant::now();
         let sweeping = self.prepare(pool).await?;
         let mut chosen = Vec::new();
-        let mut rest = self.known.clone();
+        let mut rest: Vec<Lane> =
+            self.known.iter().filter(|lane| shard.is_none_or(|shard| lane.tenant_id.shard() == shard)).copied().collect();
         while chosen.len() < limit && !rest.is_empty() {
             let best = rest.first().map_or(0, |lane| lane.priority);
             let split = rest.partition_point(|lane| lane.priority == best);
