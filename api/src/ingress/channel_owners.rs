@@ -11,17 +11,26 @@ pub(super) fn sole_owner(channel_ids: &[String], channels: &HashMap<String, Chan
     owners.all(|owner| owner == Some(first)).then_some(first)
 }
 
+/// In whose lane the webhook waits: the first tenant who has one of the channels, for a job writes the parts of all.
+pub(super) fn first_owner(channel_ids: &[String], channels: &HashMap<String, ChannelRef>) -> Option<TenantId> {
+    channel_ids.iter().find_map(|id| channels.get(id).map(|channel| channel.tenant_id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use domain::ChannelInstanceId;
 
     fn owner(ids: &[&str]) -> Option<i32> {
+        owners(ids).0
+    }
+
+    fn owners(ids: &[&str]) -> (Option<i32>, Option<i32>) {
         let channels: HashMap<_, _> = [("a", 1), ("b", 1), ("c", 2)]
             .map(|(id, tenant)| (id.to_owned(), ChannelRef { tenant_id: TenantId(tenant), id: ChannelInstanceId::generate() }))
             .into();
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-        sole_owner(&ids, &channels).map(|tenant| tenant.0)
+        (sole_owner(&ids, &channels).map(|tenant| tenant.0), first_owner(&ids, &channels).map(|tenant| tenant.0))
     }
 
     #[test]
@@ -35,5 +44,12 @@ mod tests {
         for ids in [&["c", "a"][..], &["x"], &["x", "a"], &["a", "x"], &[]] {
             assert_eq!(owner(ids), None, "{ids:?}");
         }
+    }
+
+    #[test]
+    fn a_body_waits_in_the_lane_of_the_first_who_is_known() {
+        assert_eq!(["c", "a"].map(|id| owners(&[id, "b"]).1), [Some(2), Some(1)]);
+        assert_eq!(owners(&["x", "c"]).1, Some(2));
+        assert_eq!(owners(&["x"]).1, None);
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Measures,
     backlog::Backlog,
-    channel_owners::sole_owner,
+    channel_owners::{first_owner, sole_owner},
     inbox::{Held, Refusal, Waiter},
     parts::Parts,
 };
@@ -54,6 +54,8 @@ pub(super) struct DatabaseAway;
 
 struct Rows {
     events: Vec<NewRawEvent>,
+    /// In whose lane each waits.
+    lanes: Vec<Option<TenantId>>,
     trace: Option<String>,
 }
 
@@ -114,10 +116,11 @@ impl GroupCommit {
     async fn resolve(&self, mut events: Vec<NewRawEvent>, trace: Option<TraceContext>) -> Result<Rows, Failure> {
         let ids = events.iter().flat_map(|event| event.channel_ids.iter().map(String::as_str));
         let channels = in_time(self.channels.resolve(&self.pool, ids)).await?;
+        let lanes = events.iter().map(|event| first_owner(&event.channel_ids, &channels)).collect();
         for event in &mut events {
             event.tenant_id = sole_owner(&event.channel_ids, &channels);
         }
-        Ok(Rows { events, trace: trace.map(|trace| trace.to_string()) })
+        Ok(Rows { events, lanes, trace: trace.map(|trace| trace.to_string()) })
     }
 
     /// Writes the rows, in parts if Postgres refuses some of them, and answers part by part.
@@ -163,9 +166,10 @@ impl GroupCommit {
 
     /// Writes one part and returns the lanes of its jobs. A conflict is tried once more.
     async fn accept(&self, rows: &Rows, part: Range<usize>) -> Result<BTreeSet<TenantId>, Failure> {
-        let events = rows.events.get(part).unwrap_or_default();
+        let events = rows.events.get(part.clone()).unwrap_or_default();
+        let lanes = rows.lanes.get(part).unwrap_or_default();
         let stored: Vec<StoredEvent> =
-            events.iter().map(|event| StoredEvent { id: event.id, tenant_id: event.tenant_id, size: event.body.len() }).collect();
+            events.iter().zip(lanes).map(|(event, lane)| StoredEvent { id: event.id, tenant_id: *lane, size: event.body.len() }).collect();
         let jobs = jobs_for(&stored, self.backlog.lanes(), rows.trace.as_deref());
         match in_time(self.insert(events, &jobs)).await {
             Err(Failure::Store(StoreError::Conflict(_))) => in_time(self.insert(events, &jobs)).await?,
@@ -175,13 +179,7 @@ impl GroupCommit {
     }
 
     async fn insert(&self, events: &[NewRawEvent], jobs: &[NewJob]) -> Result<(), StoreError> {
-        let mut own = self.connection.lock().await;
-        let mut connection = own.take().await?;
-        let result = raw_events::accept(&mut connection, events, jobs).await;
-        if !matches!(result, Err(StoreError::Unavailable(_))) {
-            own.put_back(connection);
-        }
-        result
+        self.connection.lock().await.run(async |connection| raw_events::accept(connection, events, jobs).await).await
     }
 
     async fn make_partitions(&self) {

@@ -52,7 +52,7 @@ const UNROUTED_AT_ONCE: i64 = 10_000;
 #[derive(Clone, Copy, Debug)]
 pub struct StoredEvent {
     pub id: RawEventId,
-    /// `None`: nobody's (yet), or several tenants'.
+    /// In whose lane it waits; of several tenants any one. `None`: nobody has its channels (yet).
     pub tenant_id: Option<TenantId>,
     /// Of its body, in bytes.
     pub size: usize,

@@ -110,9 +110,15 @@ impl Contents {
         };
         let only = job.payload.position;
         let (mut owners, mut unrouted) = (BTreeSet::new(), 0);
+        if only.is_some_and(|position| parts.iter().all(|part| part.position != position)) {
+            // Another version, which read the body differently, split it off: a job for the whole event takes its place.
+            return self.malformed.push((job.id, raw_event_id, "it has no such part any more".to_owned()));
+        }
         for part in parts.iter_mut().filter(|part| only.is_none_or(|position| position == part.position)) {
             let Some(external_id) = &part.channel_external_id else { continue };
-            let Some(channel) = channels.get(external_id) else {
+            // What was received for one tenant is not shown to another who has the channel since.
+            let channel = channels.get(external_id).filter(|channel| event.tenant_id.is_none_or(|tenant| tenant == channel.tenant_id));
+            let Some(channel) = channel else {
                 unrouted += 1;
                 continue;
             };

@@ -12,9 +12,6 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// How long a connection that is given back may take to answer.
-const SILENCE: Duration = Duration::from_secs(2);
-
 /// Opens a pool on `url`. Connects lazily, so a process starts (and answers 503) while Postgres is away.
 ///
 /// The planner is told what suits many short statements, each of which finds its rows by an index: a plan is made once per
@@ -50,21 +47,22 @@ fn open(url: &str, application_name: &str, max_connections: u32, synchronous_com
         .acquire_timeout(Duration::from_secs(5))
         .idle_timeout(Duration::from_mins(10))
         .test_before_acquire(false)
-        // The pool itself asks, too, when it takes a connection back, but waits for an answer for ever, and meanwhile the
-        // connection counts. A server that vanished without a word would use up the pool until TCP gives up, a quarter of an hour.
-        .after_release(|connection, _| Box::pin(async move { Ok(matches!(timeout(SILENCE, connection.ping()).await, Ok(Ok(())))) }))
-        .before_acquire(|_, meta| Box::pin(async move { Ok(silent_since().is_none_or(|silence| meta.age < silence)) }))
+        // The pool asks the server whether a connection that comes back still is good, and waits for the answer for as long as TCP
+        // does, a quarter of an hour; meanwhile the connection counts. One that is known to be silent is not asked.
+        .after_release(|_, meta| Box::pin(async move { Ok(is_trusted(meta.age)) }))
+        .before_acquire(|_, meta| Box::pin(async move { Ok(is_trusted(meta.age)) }))
         .connect_lazy_with(options))
 }
 
 /// When the database was last found silent.
 static SILENT_AT: Mutex<Option<Instant>> = Mutex::new(None);
 
-fn silent_since() -> Option<Duration> {
-    SILENT_AT.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
+/// False for a connection from before the last silence.
+fn is_trusted(age: Duration) -> bool {
+    SILENT_AT.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|at| age < at.elapsed())
 }
 
-/// The database did not answer on an open connection: no pool of this process uses a connection again that is older than now.
+/// The database did not answer on an open connection: this process uses none again that is older than now.
 pub fn distrust_connections() {
     *SILENT_AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
 }
@@ -85,8 +83,18 @@ pub fn within<T>(
 #[derive(Debug)]
 pub struct OwnConnection {
     options: Arc<PgConnectOptions>,
-    idle: Option<PgConnection>,
+    idle: Option<Kept>,
 }
+
+#[derive(Debug)]
+struct Kept {
+    connection: PgConnection,
+    made_at: Instant,
+    used_at: Instant,
+}
+
+/// What lies between us and the server may forget a connection that is not used, without telling.
+const LONGEST_IDLE: Duration = Duration::from_mins(2);
 
 impl OwnConnection {
     /// To the same database as `pool`, with the same settings. Connects when it is first needed.
@@ -94,17 +102,18 @@ impl OwnConnection {
         Self { options: pool.connect_options(), idle: None }
     }
 
-    /// The kept connection, or a new one.
-    pub async fn take(&mut self) -> Result<PgConnection, StoreError> {
-        match self.idle.take() {
-            Some(connection) => Ok(connection),
-            None => Ok(PgConnection::connect_with(&self.options).await?),
+    /// Runs `work` on the kept connection, or on a new one if it is not fit any more. It is kept again if it still is good.
+    pub async fn run<T>(&mut self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let kept = self.idle.take().filter(|kept| is_trusted(kept.made_at.elapsed()) && kept.used_at.elapsed() < LONGEST_IDLE);
+        let (mut connection, made_at) = match kept {
+            Some(kept) => (kept.connection, kept.made_at),
+            None => (PgConnection::connect_with(&self.options).await?, Instant::now()),
+        };
+        let result = work(&mut connection).await;
+        if !matches!(result, Err(StoreError::Unavailable(_))) {
+            self.idle = Some(Kept { connection, made_at, used_at: Instant::now() });
         }
-    }
-
-    /// Keeps a connection that still is good.
-    pub fn put_back(&mut self, connection: PgConnection) {
-        self.idle = Some(connection);
+        result
     }
 }
 

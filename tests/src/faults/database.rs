@@ -91,4 +91,6 @@ async fn silence_on_the_connections_to_postgres_loses_and_doubles_nothing_and_en
     load.until_answered(200).await;
     load.finish().await.verify(&app).await;
     app.assert_all_live();
+    // Nothing ran until its time-out, which would count against it.
+    assert_eq!(app.db.texts("SELECT errors::text FROM jobs_done WHERE errors::text LIKE '%timed_out%'").await, [""; 0]);
 }

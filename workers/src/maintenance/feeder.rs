@@ -17,13 +17,10 @@ const IDLE_WITHOUT_WAKES: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_millis(250);
 /// How often a busy one is.
 const BUSY: Duration = Duration::from_millis(3);
-/// After a batch of this weight or more, the next one gathers for so long for each unit of its weight, and is of the next shard
-/// only. Larger batches cost much less per webhook, and one at a time leaves room for those who take webhooks; under a load that
-/// is no trouble they stay small. A quiet queue does not wait.
+/// After a batch of this weight or more, the next one gathers for so long, and is of the next shard only: larger batches cost much
+/// less per webhook, and one at a time leaves room for those who take webhooks. A quiet queue does not wait.
 const GATHER_FROM: i32 = 20;
-const GATHER: Duration = Duration::from_micros(125);
-const SHORTEST_GATHER: Duration = Duration::from_millis(8);
-const LONGEST_GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(20);
 /// The pause after a failure.
 const TROUBLE: Duration = Duration::from_millis(200);
 /// How often due jobs are moved to their lanes.
@@ -155,8 +152,7 @@ impl<D: Dispatch> Feeder<D> {
         metrics::counter!("switchboard_hints_dispatched_total", "queue" => name).increment(hints.len() as u64);
         self.leading.dispatch.push(name, hints).await?;
         if self.queue.batch_weight.is_some() && weight >= GATHER_FROM {
-            let gather = (GATHER * weight.unsigned_abs()).clamp(SHORTEST_GATHER, LONGEST_GATHER);
-            self.gathering = Some((Instant::now() + gather, shard.map_or(0, |shard| (shard + 1) % TenantId::SHARDS)));
+            self.gathering = Some((Instant::now() + GATHER, shard.map_or(0, |shard| (shard + 1) % TenantId::SHARDS)));
         }
         Ok(Round::Busy)
     }

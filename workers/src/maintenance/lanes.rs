@@ -34,7 +34,8 @@ pub(super) struct Lanes {
     /// Positions named in hints lately, in two generations. (Not ids: a job that is queued again has a new position.)
     dispatched: (HashSet<FeedPosition>, HashSet<FeedPosition>),
     turned_at: Instant,
-    turn: usize,
+    /// Which lane is first in the next round, for the rounds of each shard and for those of all.
+    turns: BTreeMap<Option<i32>, usize>,
     /// When the lanes were read, and how long it took.
     looked: (Option<Instant>, Duration),
     swept: (Instant, Duration),
@@ -51,7 +52,7 @@ impl Lanes {
             cursors: BTreeMap::new(),
             dispatched: <_>::default(),
             turned_at: now,
-            turn: 0,
+            turns: BTreeMap::new(),
             looked: (None, Duration::ZERO),
             swept: (now, Duration::ZERO),
             positions: VecDeque::new(),
@@ -87,10 +88,11 @@ impl Lanes {
             let best = rest.first().map_or(0, |lane| lane.priority);
             let split = rest.partition_point(|lane| lane.priority == best);
             let mut active: Vec<Lane> = rest.drain(..split).collect();
-            let first = self.turn % active.len().max(1);
+            let turn = self.turns.entry(shard).or_default();
+            let first = *turn % active.len().max(1);
             active.rotate_left(first);
             // The next round begins with the lanes that this one may not reach.
-            self.turn = first + if limit < active.len() { limit } else { 1 };
+            *turn = first + if limit < active.len() { limit } else { 1 };
             self.take_in_turn(pool, active, limit, &mut chosen).await?;
         }
         if sweeping {

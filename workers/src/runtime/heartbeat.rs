@@ -5,10 +5,10 @@ use domain::WorkerId;
 use std::{
     collections::BTreeSet,
     sync::{Arc, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use store::{
-    StoreError,
+    OwnConnection, StoreError,
     ledger::{self, Delay, Run, WorkerRow},
 };
 
@@ -20,15 +20,18 @@ pub(super) async fn beat(runtime: Arc<Runtime>, mut row: WorkerRow, interval: Du
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut unknown_before = BTreeSet::new();
+    // A connection of its own: a heartbeat waits for nobody, and learns at once when connections from before are dead.
+    let mut connection = OwnConnection::like(&runtime.control);
     for beat in 0_u32.. {
         ticks.tick().await;
-        let Ok(lives) = tokio::time::timeout(answer_within, ledger::heartbeat(&runtime.control, row.id)).await else {
-            // Whatever waits for the database waits in vain, and will be fenced.
+        let asked = Instant::now();
+        let lives = store::within(answer_within, connection.run(async |conn| ledger::heartbeat(conn, row.id).await)).await;
+        if lives.is_err() && asked.elapsed() >= answer_within {
+            // Not refused, but silent: whatever waits for the database waits in vain, and will be fenced.
             tracing::warn!(limit = ?answer_within, "the database is silent; what runs is given up and will run again");
             store::distrust_connections();
             runtime.silence.notify_waiters();
-            continue;
-        };
+        }
         match lives {
             Ok(true) => {}
             Ok(false) if runtime.is_stopping() => return,

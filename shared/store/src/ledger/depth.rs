@@ -42,7 +42,7 @@ pub async fn depth(pool: &PgPool, queue: &str) -> Result<Depth, StoreError> {
     Ok(Depth { ready: row.ready, delayed: row.delayed, oldest_seconds: row.oldest })
 }
 
-/// Does a job of `queue` wait since more than `limit_seconds`? Costs one look at the first of those that wait.
+/// Does a job of `queue` wait since more than `limit_seconds`? Reads what waits until it finds one.
 pub async fn is_behind(pool: &PgPool, queue: &str, limit_seconds: f64) -> Result<bool, StoreError> {
     let behind = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL

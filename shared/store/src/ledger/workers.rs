@@ -3,7 +3,7 @@
 use super::Run;
 use crate::StoreError;
 use domain::{JobId, WorkerId};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 /// A worker process as it announces itself.
 #[derive(Clone, Debug)]
@@ -32,8 +32,8 @@ pub async fn register_worker(pool: &PgPool, worker: &WorkerRow) -> Result<(), St
 }
 
 /// Says that the worker lives. False: it was declared dead, and must go on under a new id.
-pub async fn heartbeat(pool: &PgPool, id: WorkerId) -> Result<bool, StoreError> {
-    let result = sqlx::query!("UPDATE job_workers SET heartbeat_at = now() WHERE id = $1", id.0).execute(pool).await?;
+pub async fn heartbeat(conn: &mut PgConnection, id: WorkerId) -> Result<bool, StoreError> {
+    let result = sqlx::query!("UPDATE job_workers SET heartbeat_at = now() WHERE id = $1", id.0).execute(conn).await?;
     Ok(result.rows_affected() == 1)
 }
 
