@@ -8,6 +8,9 @@ use tokio::sync::mpsc;
 /// Redis channel on which producers say that a queue has work: `queue tenant,tenant,...`.
 pub const WAKE_CHANNEL: &str = "switchboard:wake";
 
+/// The pause after a ring: those that come meanwhile become one. The first one never waits.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Rings for the feeder. Cheap to clone; never blocks and never fails.
 #[derive(Clone)]
 pub struct Waker(Option<mpsc::Sender<(&'static str, TenantId)>>);
@@ -66,5 +69,6 @@ async fn publish(client: redis::Client, mut receiver: mpsc::Receiver<(&'static s
         if let Err(error) = pipe.query_async::<()>(connection).await {
             tracing::debug!(%error, "wake not published; the feeder will look by itself");
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
