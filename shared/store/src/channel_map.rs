@@ -11,7 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a hit is believed. A provider's id practically never moves to another tenant; if it does, this is the delay.
+/// How long a hit is believed. A provider's id practically never moves to another tenant; if it does, what comes so soon after
+/// counts as unrouted (with a warning), since it was received for the tenant before.
 const BELIEVED_FOR: Duration = Duration::from_secs(30);
 /// Beyond this many channels the map starts over, so that its memory is bounded.
 const CAPACITY: usize = 100_000;
