@@ -67,7 +67,7 @@ impl Handler for Handshake {
         if let Some(challenge) = self.0.challenge(req) {
             return answer(res, Bytes::from(challenge));
         }
-        if let Some(handshakes) = self.0.unverified.again() {
+        if let Some(handshakes) = self.0.unverified.again("handshake".to_owned()) {
             tracing::warn!(handshakes, "refused a handshake: is META_VERIFY_TOKEN the token that was entered at Meta?");
         }
         let message = "The handshake needs hub.mode=subscribe, the configured hub.verify_token and a hub.challenge";
@@ -141,7 +141,7 @@ impl MetaWebhook {
 
     fn unverified(&self, error: SignatureError) -> ApiError {
         Measures::refused("signature");
-        if let Some(webhooks) = self.unverified.again() {
+        if let Some(webhooks) = self.unverified.again(error.to_string()) {
             tracing::warn!(webhooks, %error, "refused webhooks that are not signed with META_APP_SECRET: is it the secret of this Meta app?");
         }
         ApiError::new(StatusCode::UNAUTHORIZED, "signature_invalid", "The signature X-Hub-Signature-256 is missing or wrong")

@@ -121,7 +121,7 @@ impl Rejected {
     ) {
         let Some(claimed) = batch.iter().find(|claimed| claimed.id == job) else { return };
         if claimed.payload.event_ids.len() == 1 && claimed.payload.position == position {
-            tracing::error!(%error, id = %job, "dead letter: see `switchboard jobs show {job}`");
+            tracing::error!(%error, "dead letter: see `switchboard jobs show {job}`");
             metrics::counter!("switchboard_jobs_dead_total", "kind" => ProcessWebhook::KIND).increment(1);
             self.dead.push(error.burial(job, ProcessWebhook::KIND, ctx.attempt));
             return;

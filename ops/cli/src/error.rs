@@ -8,7 +8,7 @@ pub(crate) enum CliError {
     #[error("{what}: {source}")]
     Io { what: String, source: io::Error },
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     #[error("no database is configured: set DATABASE_URL, or run ops/up, which starts one")]
     NoDatabase,
     #[error("{name} cannot be reached ({why}): {next}")]
@@ -31,6 +31,19 @@ pub(crate) enum CliError {
     Usage(String),
     #[error("nothing was changed: {0}")]
     NotConfirmed(String),
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(why) => Self::Unreachable {
+                name: "the database",
+                why: why.to_string(),
+                next: "start it (`ops/up` starts its own), or correct DATABASE_URL".to_owned(),
+            },
+            other => Self::Store(other),
+        }
+    }
 }
 
 /// Names what was being done when an I/O error came.

@@ -25,7 +25,7 @@ pub struct ReplayFilter {
     /// The provider's id of a channel that the event names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
-    /// Only events that had no tenant (or several) when they came.
+    /// Only events that had no tenant (or several) when they came, and name a channel.
     pub unroutable: bool,
 }
 
@@ -54,7 +54,7 @@ pub async fn find(pool: &PgPool, filter: &ReplayFilter, after: Option<RawEventId
           -- The day is of the id, made a moment before or after the time of arrival.
           AND ($3::timestamptz IS NULL OR received_at >= $3 AND received_on >= ($3 AT TIME ZONE 'utc')::date - 1)
           AND ($4::timestamptz IS NULL OR received_at < $4 AND received_on <= ($4 AT TIME ZONE 'utc')::date + 1)
-          AND ($5::text IS NULL OR $5 = ANY(channel_ids)) AND (NOT $6 OR tenant_id IS NULL)
+          AND ($5::text IS NULL OR $5 = ANY(channel_ids)) AND (NOT $6 OR tenant_id IS NULL AND cardinality(channel_ids) > 0)
           AND ($7::date IS NULL OR received_on >= $7 AND (received_on, id) > ($7, $8::uuid))
         ORDER BY received_on, id LIMIT $9
         "#,

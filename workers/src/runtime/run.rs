@@ -119,7 +119,7 @@ fn outcome_of(handler: &Handler, job: &ClaimedJob, error: &JobError, batch: usiz
 fn failed(policy: &Policy, job: &ClaimedJob, error: &JobError) -> Outcome {
     match policy.decide(error, job.attempt, job.max_attempts, rand::random()) {
         Decision::Dead => {
-            tracing::error!(class = error.class(), %error, id = %job.id, kind = job.kind, "dead letter: see `switchboard jobs show {}`", job.id);
+            tracing::error!(class = error.class(), %error, kind = job.kind, "dead letter: see `switchboard jobs show {}`", job.id);
             metrics::counter!("switchboard_jobs_dead_total", "kind" => job.kind.clone()).increment(1);
             ended(job, End::Bury(error.burial(job.id, &job.kind, job.attempt)))
         }
