@@ -44,10 +44,7 @@ pub(crate) struct GroupCommit {
 }
 
 /// Why a statement did not do what it should.
-enum Failure {
-    Store(StoreError),
-    TimedOut,
-}
+struct Failure(StoreError);
 
 /// Postgres is away: there is no use in trying with more.
 pub(super) struct DatabaseAway;
@@ -134,18 +131,18 @@ impl GroupCommit {
                     kept.add(rows, part.clone(), lanes);
                     Ok(())
                 }
-                Err(Failure::Store(StoreError::Data(_))) if !partitions_made => {
+                Err(Failure(StoreError::Data(_))) if !partitions_made => {
                     // Also what Postgres says when the day has no partition, for example after days without a database.
                     partitions_made = true;
                     self.make_partitions().await;
                     parts.again(part);
                     continue;
                 }
-                Err(Failure::Store(StoreError::Data(_))) if part.len() > 1 => {
+                Err(Failure(StoreError::Data(_))) if part.len() > 1 => {
                     parts.halve(part);
                     continue;
                 }
-                Err(Failure::Store(StoreError::Data(error))) => {
+                Err(Failure(StoreError::Data(error))) => {
                     let refused = rows.events.get(part.start).map(|event| (event.id, event.body.len()));
                     tracing::error!(%error, event = ?refused, "Postgres refused a webhook; it is not stored");
                     Err(Refusal::Data)
@@ -172,7 +169,7 @@ impl GroupCommit {
             events.iter().zip(lanes).map(|(event, lane)| StoredEvent { id: event.id, tenant_id: *lane, size: event.body.len() }).collect();
         let jobs = jobs_for(&stored, self.backlog.lanes(), rows.trace.as_deref());
         match in_time(self.insert(events, &jobs)).await {
-            Err(Failure::Store(StoreError::Conflict(_))) => in_time(self.insert(events, &jobs)).await?,
+            Err(Failure(StoreError::Conflict(_))) => in_time(self.insert(events, &jobs)).await?,
             other => other?,
         }
         Ok(jobs.iter().map(|job| job.tenant_id).collect())
@@ -195,20 +192,16 @@ fn answer(waiters: impl Iterator<Item = Waiter>, result: Result<(), Refusal>) {
     }
 }
 
-async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, Failure> {
-    if let Ok(result) = tokio::time::timeout(STATEMENT_LIMIT, work).await {
-        return result.map_err(Failure::Store);
-    }
-    store::distrust_connections();
-    Err(Failure::TimedOut)
+async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, Failure> {
+    store::within(STATEMENT_LIMIT, work).await.map_err(Failure)
 }
 
 impl Failure {
     /// Is the database away, so that everybody can be refused at once until it is back? `Ok`: no, only this did not work.
     fn verdict(&self) -> Result<(), DatabaseAway> {
         match self {
-            Self::TimedOut | Self::Store(StoreError::Unavailable(_)) => Err(DatabaseAway),
-            Self::Store(
+            Self(StoreError::Unavailable(_)) => Err(DatabaseAway),
+            Self(
                 StoreError::Conflict(_)
                 | StoreError::Data(_)
                 | StoreError::Fenced
@@ -221,9 +214,8 @@ impl Failure {
 
     fn log(&self, what: &'static str) {
         match self {
-            Self::TimedOut => tracing::warn!(limit = ?STATEMENT_LIMIT, "{what}: the database took too long"),
-            Self::Store(error) if error.is_transient() => tracing::warn!(%error, "{what}"),
-            Self::Store(error) => tracing::error!(%error, "{what}"),
+            Self(error) if error.is_transient() => tracing::warn!(%error, "{what}"),
+            Self(error) => tracing::error!(%error, "{what}"),
         }
     }
 }

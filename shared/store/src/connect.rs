@@ -63,19 +63,26 @@ fn is_trusted(age: Duration) -> bool {
 }
 
 /// The database did not answer on an open connection: this process uses none again that is older than now.
-pub fn distrust_connections() {
+fn distrust_connections() {
     *SILENT_AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
 }
 
 /// Waits for an answer of the database for `limit` and no longer: the server may be gone without a word. What was asked may
-/// be done all the same.
+/// be done all the same. Connections from before are not used again.
 pub fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, StoreError>> + Send,
 ) -> impl Future<Output = Result<T, StoreError>> + Send {
     // Boxed: statements make large futures.
-    let work = Box::pin(work);
-    async move { timeout(limit, work).await.unwrap_or_else(|_| Err(StoreError::silence())) }
+    let mut work = Box::pin(work);
+    async move {
+        if let Ok(result) = timeout(limit, &mut work).await {
+            return result;
+        }
+        // Before the statement is dropped, so that its connection does not go back to the pool.
+        distrust_connections();
+        Err(StoreError::silence())
+    }
 }
 
 /// A connection of one's own, kept between statements. (A pool asks the server after each use whether a connection still is good.)

@@ -15,6 +15,6 @@ pub mod operator_status;
 pub mod raw_events;
 pub mod tenants;
 
-pub use connect::{OwnConnection, connect, connect_relaxed, distrust_connections, migrate, within};
+pub use connect::{OwnConnection, connect, connect_relaxed, migrate, within};
 pub use error::StoreError;
 pub use sqlx::{PgConnection, PgPool, Postgres, Transaction};

@@ -279,7 +279,7 @@ async fn bodies_that_are_still_being_read_fill_the_inbox_too() {
     large.push_str(&" ".repeat(limit / 2));
     // The refusal may close the connection before all of the body is sent.
     assert_ne!(app.try_webhook(&large).await, Some(200), "there is no room beside the one that is being read");
-    assert_eq!(app.webhook(&text("wamid.2")).await, 200, "a small one still fits");
+    until("a small one still fits", async || app.try_webhook(&text("wamid.2")).await == Some(200)).await;
     drop(slow);
     until("its room is free again", async || app.try_webhook(&large).await == Some(200)).await;
     app.start_worker(&[]).await;

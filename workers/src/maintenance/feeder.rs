@@ -71,8 +71,8 @@ pub(super) async fn feed<D: Dispatch>(leading: Leading<D>, queue: Queue) {
     };
     let mut troubled = false;
     loop {
-        let round = tokio::time::timeout(feeder.leading.config.worker_dead_after * 2, feeder.round()).await;
-        let pause = match round.unwrap_or_else(|_| Err("the database does not answer".into())) {
+        let limit = feeder.leading.config.worker_dead_after * 2;
+        let pause = match store::within(limit, async { Ok(feeder.round().await) }).await.unwrap_or_else(|silence| Err(silence.into())) {
             Ok(round) => {
                 if std::mem::take(&mut troubled) {
                     tracing::info!(queue = queue.name, "feeding again");

@@ -29,7 +29,6 @@ pub(super) async fn beat(runtime: Arc<Runtime>, mut row: WorkerRow, interval: Du
         if lives.is_err() && asked.elapsed() >= answer_within {
             // Not refused, but silent: whatever waits for the database waits in vain, and will be fenced.
             tracing::warn!(limit = ?answer_within, "the database is silent; what runs is given up and will run again");
-            store::distrust_connections();
             runtime.silence.notify_waiters();
         }
         match lives {
