@@ -1,25 +1,24 @@
 //! The process put together: routes, the listener, starting and stopping.
 
 use crate::{
+    App,
+    auth::{KeyError, Passwords, RefreshTokens, Sessions, Tokens},
     health::Health,
-    ingress::{Backlog, GroupCommit, Handshake, Inbox, LARGEST_KIB, Limits, Measures, MetaWebhook, Receive, Seldom},
-    middleware, partitions,
+    ingress::{Backlog, GroupCommit, Inbox, LARGEST_KIB, Limits, Measures, MetaWebhook, Seldom},
+    middleware::{self, rate_limit::Limiter},
+    partitions, routes,
+    state::{AppState, Settings},
 };
 use channels::meta_signature::SignatureKey;
 use jobs::wake::Waker;
-use platform::{Clock, Config, DispatchMode, metrics::MetricsHandle};
-use salvo::{
-    Depot, FlowCtrl, Handler, Request, Response, Router, Server, Service, async_trait,
-    conn::tcp::TcpAcceptor,
-    http::{HeaderValue, ResBody, StatusCode, header::CONTENT_TYPE},
-    server::ServerHandle,
-};
+use platform::{Clock, Config, DispatchMode, Sealing, metrics::MetricsHandle};
+use salvo::{Server, Service, conn::tcp::TcpAcceptor, server::ServerHandle};
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::AtomicU8},
     time::Duration,
 };
-use store::{OwnConnection, StoreError, channel_map::ChannelMap};
+use store::{OwnConnection, Role, StoreError, Tenants, channel_map::ChannelMap};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -39,6 +38,12 @@ pub enum StartError {
     Database(#[from] StoreError),
     #[error("REDIS_URL cannot be used: {0}")]
     Redis(#[from] redis::RedisError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("the OpenAPI document cannot be written: {0}")]
+    OpenApi(#[from] serde_json::Error),
+    #[error("the HTTP client cannot be made: {0}")]
+    Client(#[from] reqwest::Error),
     #[error("cannot listen on {address}: if another process does, set PORT, or HOST, to something else")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("cannot serve metrics on port {port}: if another process uses it, set METRICS_PORT to something else")]
@@ -61,15 +66,16 @@ pub struct Running {
 /// Starts serving. Neither Postgres nor Redis needs to be there yet.
 pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
     warn_about_missing_settings(config);
-    let pool = store::connect(&config.database_url, "switchboard-api", config.database_connections)?;
+    let pool = store::connect(&config.database_url, Role::Worker, "switchboard-api-ingress", config.database_connections)?;
     let redis = redis_client(config)?;
     let measures = Arc::new(Measures::new());
     let backlog = Arc::new(Backlog::new());
+    let waker = redis.clone().map_or_else(Waker::none, Waker::redis);
     let commit = GroupCommit {
         pool: pool.clone(),
         connection: Mutex::new(OwnConnection::like(&pool)),
         channels: ChannelMap::new("WHATSAPP"),
-        waker: redis.clone().map_or_else(Waker::none, Waker::redis),
+        waker: waker.clone(),
         backlog: backlog.clone(),
         measures: measures.clone(),
     };
@@ -92,8 +98,15 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
         unverified: Seldom::default(),
         reading: Semaphore::new(config.inbox_max_bytes.div_ceil(1024).clamp(LARGEST_KIB, Semaphore::MAX_PERMITS)),
     };
-    let health = Health::new(pool.clone(), redis, clock);
-    let routes = routes(webhook, health, config.metrics_port.is_none().then_some(metrics));
+    let health = Health::new(pool.clone(), redis.clone(), clock.clone());
+    let app = shared_state(config, address, inbox.clone(), waker, redis, clock)?;
+    let routes = routes::all(routes::Parts {
+        app,
+        webhook,
+        health,
+        metrics: config.metrics_port.is_none().then_some(metrics),
+        origins: config.http.cors_origins.clone(),
+    })?;
     let server = Server::new(acceptor);
     let handle = server.handle();
     let server = tokio::spawn(server.try_serve(middleware::around(Service::new(routes), config.development)));
@@ -101,6 +114,45 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
     chores.spawn(partitions::keep_making(pool.clone()));
     chores.spawn(async move { backlog.watch(pool).await });
     Ok(Running { address, handle, server, inbox, writer, chores })
+}
+
+fn shared_state(
+    config: &Config,
+    address: SocketAddr,
+    inbox: Inbox,
+    waker: Waker,
+    redis: Option<redis::Client>,
+    clock: Arc<dyn Clock>,
+) -> Result<App, StartError> {
+    let http = &config.http;
+    let tenants = Tenants::connect(&config.database_url, "switchboard-api", config.database_connections)?;
+    Ok(App::new(AppState {
+        operator: store::connect(&config.database_url, Role::Operator, "switchboard-api-operator", config.database_connections)?,
+        inbox,
+        waker,
+        tokens: Tokens::new(http)?,
+        refresh_tokens: RefreshTokens::new(http.jwt_refresh_secret.as_ref()),
+        passwords: Passwords::new(),
+        sessions: Sessions::new(tenants.clone()),
+        tenants,
+        sealing: Sealing::new(config.encryption_key.as_ref(), &config.old_encryption_keys),
+        limiter: Limiter::new(redis.clone(), clock.clone()),
+        clock,
+        http: platform::http::client()?,
+        settings: Settings {
+            public_url: http.public_url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", address.port())),
+            access_ttl: http.access_ttl,
+            refresh_ttl: http.refresh_ttl,
+            desk_ttl: http.desk_ttl,
+            human_override_ttl: config.human_override_ttl,
+            admin_token: http.admin_token.clone(),
+            internal_token: http.internal_token.clone(),
+            rate_limits: http.rate_limits,
+            trust_forwarded_for: http.trust_forwarded_for,
+            oidc: http.oidc.clone(),
+            redis,
+        },
+    }))
 }
 
 impl Running {
@@ -121,39 +173,6 @@ impl Running {
             tracing::warn!("the inbox could not be emptied; its webhooks were not answered and will come again");
         }
         self.chores.shutdown().await;
-    }
-}
-
-fn routes(webhook: MetaWebhook, health: Health, metrics: Option<MetricsHandle>) -> Router {
-    let (webhook, health) = (Arc::new(webhook), Arc::new(health));
-    let mut router = Router::new()
-        .push(Router::with_path("api/webhook").post(Receive(webhook.clone())).get(Handshake(webhook.clone())).head(Handshake(webhook)))
-        .push(Router::with_path("health").get(Shared(health.clone())).head(Shared(health)));
-    if let Some(metrics) = metrics {
-        router = router.push(Router::with_path("metrics").get(Metrics(metrics.clone())).head(Metrics(metrics)));
-    }
-    router
-}
-
-/// One handler on several routes.
-struct Shared<H>(Arc<H>);
-
-#[async_trait]
-impl<H: Handler> Handler for Shared<H> {
-    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        self.0.handle(req, depot, res, ctrl).await;
-    }
-}
-
-/// `GET /metrics`, while there is no port of its own for it.
-struct Metrics(MetricsHandle);
-
-#[async_trait]
-impl Handler for Metrics {
-    async fn handle(&self, _req: &mut Request, _depot: &mut Depot, res: &mut Response, _ctrl: &mut FlowCtrl) {
-        res.status_code(StatusCode::OK);
-        res.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(platform::metrics::CONTENT_TYPE));
-        res.body = ResBody::Once(self.0.render().into());
     }
 }
 
@@ -186,6 +205,12 @@ fn warn_about_missing_settings(config: &Config) {
     }
     if config.meta_verify_tokens.is_empty() {
         tracing::warn!("META_VERIFY_TOKEN is not set, so Meta's handshake is refused (403): set it to the token entered at Meta");
+    }
+    if config.http.jwt_secret.is_none() && config.http.jwt_private_key.is_none() {
+        tracing::warn!("neither JWT_PRIVATE_KEY nor JWT_SECRET is set, so nobody can sign in: set one of them");
+    }
+    if config.encryption_key.is_none() {
+        tracing::warn!("SWITCHBOARD_ENCRYPTION_KEY is not set, so tenants cannot store tokens of providers: set it to a long random text");
     }
     if config.dispatch == DispatchMode::Redis && config.redis_url.is_none() {
         tracing::warn!("REDIS_URL is not set: workers will find new jobs later than they could; set it, or DISPATCH=local");

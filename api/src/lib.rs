@@ -1,12 +1,21 @@
 #![doc = include_str!("../README.md")]
 
 pub mod app;
-pub mod contracts;
+mod auth;
+mod contracts;
 pub mod error;
 mod health;
 mod ingress;
 mod middleware;
+mod openapi;
 mod partitions;
+mod prelude;
+mod reply;
+mod request;
+mod routes;
+mod state;
+mod wire;
 
 pub use app::{Running, StartError, start};
 pub use error::ApiError;
+pub(crate) use state::App;

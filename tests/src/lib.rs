@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod contracts;
 mod engine;
 mod faults;
 mod flows;

@@ -17,7 +17,7 @@ use maintenance::Leading;
 use platform::config::{Config, DispatchMode};
 use runtime::{Runtime, backend, local};
 use std::{sync::Arc, time::Duration};
-use store::{channel_map::ChannelMap, inbound::PeopleCache, ledger::WorkerRow};
+use store::{Role, channel_map::ChannelMap, inbound::PeopleCache, ledger::WorkerRow};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -55,7 +55,7 @@ async fn main() -> anyhow::Result<()> {
     let url = &*config.database_url;
     let slots: usize = queues.iter().map(|queue| concurrency(*queue)).sum();
     let services = Arc::new(Services {
-        pool: store::connect(url, "switchboard-worker", config.database_connections)?,
+        pool: store::connect(url, Role::Worker, "switchboard-worker", config.database_connections)?,
         relaxed: store::connect_relaxed(url, "switchboard-worker-relaxed", config.database_connections)?,
         waker: waker(&config)?,
         channels: ChannelMap::new("WHATSAPP"),

@@ -1,61 +1,79 @@
-//! The published contracts, one line each: which paths they own and how they write an error.
+//! The published contracts, one line each: which paths they own, what they serve there, and how they write an error.
 
 mod cloud;
+mod desk;
+mod nexus;
+mod omnichat;
+mod ownership;
 mod platform;
+mod shared_paths;
 
-use crate::ApiError;
+use crate::{ApiError, App, auth::Caller};
+use salvo::{
+    Depot, Request, Router,
+    http::StatusCode,
+    oapi::{Object, Schema},
+};
 use serde_json::Value;
 
-/// A published contract, as errors need it.
-#[derive(Clone, Copy, Debug)]
-pub struct Contract {
+/// A published contract.
+pub(crate) struct Contract {
+    /// Its short name: the tag in the OpenAPI document, and the claim in tokens.
     pub name: &'static str,
-    /// It owns these paths and everything below them.
+    /// What it is about, for the OpenAPI document.
+    pub about: &'static str,
+    /// It owns these paths and everything below them. `{}` stands for any segment; a method in front narrows it.
     pub paths: &'static [&'static str],
-    /// The body of an error. Details only in development.
-    pub error_body: fn(&ApiError, development: bool) -> Value,
+    /// The status of a request whose values are wrong.
+    pub invalid_status: StatusCode,
+    /// The body of an error.
+    pub error_body: fn(&ApiError, &ErrorContext<'_>) -> Value,
+    /// The schema of that body.
+    pub error_schema: fn() -> Object,
+    /// What it serves.
+    pub routes: fn(&App) -> Router,
 }
 
-/// All contracts. The first is the one whose error body answers for paths that nobody owns.
-pub static CONTRACTS: &[Contract] = &[platform::CONTRACT, cloud::CONTRACT];
-
-/// The contract that owns `path`: the one with the longest matching prefix.
-pub fn owner(path: &str) -> &'static Contract {
-    let matching = CONTRACTS.iter().flat_map(|contract| contract.paths.iter().map(move |prefix| (contract, *prefix)));
-    let longest = matching.filter(|(_, prefix)| is_below(path, prefix)).max_by_key(|(_, prefix)| prefix.len());
-    longest.map_or(&platform::CONTRACT, |(contract, _)| contract)
+/// What the body of an error may depend on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ErrorContext<'a> {
+    /// Show details.
+    pub development: bool,
+    /// The contract that the caller's token speaks, if there was a good one.
+    pub speaks: Option<&'a str>,
 }
 
-fn is_below(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// All contracts. `platform` answers for paths that nobody owns.
+pub(crate) static CONTRACTS: &[&Contract] =
+    &[&shared_paths::CONTRACT, &nexus::CONTRACT, &platform::CONTRACT, &omnichat::CONTRACT, &cloud::CONTRACT, &desk::CONTRACT];
+
+/// Everything that all contracts serve.
+pub(crate) fn routes(app: &App) -> Vec<Router> {
+    CONTRACTS.iter().map(|contract| (contract.routes)(app)).collect()
+}
+
+/// The contract that owns a request: of the patterns that match, the longest one's.
+pub(crate) fn owner(method: &str, path: &str) -> &'static Contract {
+    let patterns = CONTRACTS.iter().flat_map(|contract| contract.paths.iter().map(move |pattern| (*contract, *pattern)));
+    let matching = patterns.filter_map(|(contract, pattern)| Some((contract, ownership::specificity(pattern, method, path)?)));
+    matching.max_by_key(|(_, specificity)| *specificity).map_or(&platform::CONTRACT, |(contract, _)| contract)
+}
+
+/// The status and body of `error` in the dialect of the contract that owns the request.
+pub(crate) fn render(error: &ApiError, req: &Request, depot: &Depot, development: bool) -> (StatusCode, Value) {
+    let contract = owner(req.method().as_str(), req.uri().path());
+    let speaks = depot.get_typed::<Caller>().ok().map(|caller| &*caller.contract);
+    let status = if error.is_invalid() { contract.invalid_status } else { error.status };
+    (status, (contract.error_body)(&ApiError { status, ..error.clone() }, &ErrorContext { development, speaks }))
+}
+
+/// A schema that has these properties: (name, schema, required).
+pub(super) fn object_of(properties: impl IntoIterator<Item = (&'static str, Schema, bool)>) -> Object {
+    properties.into_iter().fold(Object::new(), |object, (name, schema, required)| {
+        let object = object.property(name, schema);
+        if required { object.required(name) } else { object }
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use salvo::http::StatusCode;
-    use serde_json::json;
-
-    #[test]
-    fn a_path_belongs_to_the_contract_with_its_prefix_and_else_to_platform() {
-        for (path, name) in [
-            ("/api/webhook", "cloud"),
-            ("/api/webhook/nowhere", "cloud"),
-            ("/api/webhooks", "platform"),
-            ("/api", "platform"),
-            ("/", "platform"),
-            ("/health", "platform"),
-        ] {
-            assert_eq!(owner(path).name, name, "{path}");
-        }
-    }
-
-    #[test]
-    fn each_contract_writes_its_own_error_body_and_details_in_development_only() {
-        let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "inbox_full", "Try again").with_detail(&"20000 events");
-        let body = |path: &str, development| (owner(path).error_body)(&error, development);
-        assert_eq!(body("/api/webhook", false), json!({"success": false, "message": "Try again"}));
-        assert_eq!(body("/api/webhook", true), json!({"success": false, "message": "Try again", "error": "20000 events"}));
-        assert_eq!(body("/nowhere", true), json!({"detail": "Try again", "status_code": 503}));
-    }
-}
+mod tests;

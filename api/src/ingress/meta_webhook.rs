@@ -153,7 +153,7 @@ impl MetaWebhook {
         let seconds = 1 + self.refusals.fetch_add(1, Ordering::Relaxed) % MAX_RETRY_AFTER_SECONDS;
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", "The webhook was not taken; send it again later")
             .with_detail(&refusal.reason())
-            .with_retry_after(seconds)
+            .with_retry_after(seconds.into())
     }
 }
 

@@ -1,7 +1,11 @@
 //! Gives every failed response its body, in the dialect of the contract that owns the path.
 
 use crate::{ApiError, contracts};
-use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait, http::StatusCode, writing::Json};
+use salvo::{
+    Depot, FlowCtrl, Handler, Request, Response, async_trait,
+    http::{ResBody, StatusCode},
+    writing::Json,
+};
 
 pub(super) struct Errors {
     pub development: bool,
@@ -12,7 +16,8 @@ impl Handler for Errors {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, _ctrl: &mut FlowCtrl) {
         let status = res.status_code.unwrap_or(StatusCode::NOT_FOUND);
         let error = depot.remove_typed::<ApiError>().unwrap_or_else(|_| ApiError::from_status(status));
-        let body = (contracts::owner(req.uri().path()).error_body)(&error, self.development);
+        let (status, body) = contracts::render(&error, req, depot, self.development);
+        res.body = ResBody::None;
         res.render(Json(body));
         res.status_code(status);
     }

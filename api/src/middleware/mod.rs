@@ -1,10 +1,11 @@
-//! What every request passes through, in this order: panics are caught, the route answers, errors get their body.
+//! What requests pass through. Around everything: panics are caught, errors get their body. Around the contracts' routes, but not
+//! around webhooks, which are many and small: a time limit, CORS, compression, ETags.
 
+pub(crate) mod budgets;
 mod errors;
+mod etag;
+pub(crate) mod idempotency;
+pub(crate) mod rate_limit;
+mod stack;
 
-use salvo::{Service, catch_panic::CatchPanic, catcher::Catcher};
-
-/// Puts the stack around `service`.
-pub(crate) fn around(service: Service, development: bool) -> Service {
-    service.hoop(CatchPanic::new()).catcher(Catcher::new(errors::Errors { development }))
-}
+pub(crate) use stack::{around, contracts};

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use store::operator_jobs::Actor;
+use store::{Role, operator_jobs::Actor};
 
 /// Settings by name. What the environment says wins over what `up` kept.
 #[derive(Clone, Debug)]
@@ -47,7 +47,12 @@ impl Settings {
 
     /// A pool on `DATABASE_URL`. Connects lazily.
     pub(crate) fn pool(&self) -> Result<store::PgPool, CliError> {
-        Ok(store::connect(self.database_url()?, "switchboard", 4)?)
+        self.pool_as(Role::Operator)
+    }
+
+    /// The same, with other rights.
+    pub(crate) fn pool_as(&self, role: Role) -> Result<store::PgPool, CliError> {
+        Ok(store::connect(self.database_url()?, role, "switchboard", 4)?)
     }
 
     /// Who acts, for the audit log.

@@ -69,6 +69,18 @@ uuid_ids! {
     RawEventId,
     /// One unit of background work (`jobs.id`).
     JobId,
+    /// A person of a tenant who signs in (`users.id`).
+    UserId,
+    /// One sign-in, the family of its refresh tokens (`user_sessions.id`).
+    SessionId,
+    /// A customer's request that somebody works on (`tickets.id`).
+    TicketId,
+    /// An appointment (`calendar_events.id`).
+    CalendarEventId,
+    /// A WhatsApp message template (`message_templates.id`).
+    TemplateId,
+    /// A CSV file of contacts that is taken over (`contact_imports.id`).
+    ContactImportId,
     /// One incarnation of a worker process (`job_workers.id`).
     WorkerId,
 }

@@ -3,10 +3,15 @@
 pub mod channel_event;
 pub mod delivery_status;
 pub mod ids;
+pub mod user_role;
 
 pub use channel_event::{
     ChannelEvent, Direction, EventBody, Media, MessageEdit, MessageReaction, MessageRevoke, NewMessage, PersonChanged, PersonRef,
     StatusUpdate,
 };
 pub use delivery_status::DeliveryStatus;
-pub use ids::{ChannelInstanceId, ConversationId, CustomerId, JobId, MessageId, RawEventId, TenantId, WorkerId};
+pub use ids::{
+    CalendarEventId, ChannelInstanceId, ContactImportId, ConversationId, CustomerId, JobId, MessageId, RawEventId, SessionId, TemplateId,
+    TenantId, TicketId, UserId, WorkerId,
+};
+pub use user_role::UserRole;

@@ -1,6 +1,10 @@
 //! Every setting of Switchboard: its environment variable, its default and what it does. Read once, when a process starts.
 //! A variable that is set but empty counts as unset.
 
+mod http;
+
+pub use http::{HttpConfig, OidcConfig, RateLimits};
+
 use crate::secret::{Secret, SecretUrl};
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -51,6 +55,12 @@ pub struct Config {
     pub inbox_max_events: usize,
     /// `INBOX_MAX_BYTES` (268435456): how many bytes of them; more are answered 503.
     pub inbox_max_bytes: usize,
+    /// What only the API needs: see [`HttpConfig`].
+    pub http: HttpConfig,
+    /// `SWITCHBOARD_ENCRYPTION_KEY`: seals the secrets that tenants entrust to us. Any long random text. Unset: none can be kept.
+    pub encryption_key: Option<Secret>,
+    /// `SWITCHBOARD_OLD_ENCRYPTION_KEYS`: comma separated; still open what they sealed, until `switchboard rotate-keys` has run.
+    pub old_encryption_keys: Vec<Secret>,
     /// `SWITCHBOARD_BENCH_JOBS` (false): also run the job kinds that benchmarks enqueue.
     pub bench_jobs: bool,
 }
@@ -118,6 +128,9 @@ impl Config {
             inbox_max_events: source.number("INBOX_MAX_EVENTS", 1..=10_000_000)?.unwrap_or(20_000),
             // One body of the largest size that is taken (3 MiB) must fit.
             inbox_max_bytes: source.number("INBOX_MAX_BYTES", 3 << 20..=1 << 40)?.unwrap_or(256 << 20),
+            http: HttpConfig::read(&source)?,
+            encryption_key: source.text("SWITCHBOARD_ENCRYPTION_KEY").map(Secret::new),
+            old_encryption_keys: source.list("SWITCHBOARD_OLD_ENCRYPTION_KEYS").into_iter().map(Secret::new).collect(),
             bench_jobs: source.flag("SWITCHBOARD_BENCH_JOBS")?,
         };
         if config.worker_dead_after < config.worker_heartbeat * 2 {
@@ -158,6 +171,28 @@ impl<F: Fn(&str) -> Option<String>> Source<F> {
             }
             other => Ok(other),
         }
+    }
+
+    /// Comma separated.
+    fn list(&self, variable: &str) -> Vec<String> {
+        let text = self.text(variable).unwrap_or_default();
+        text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+    }
+
+    /// `15m`, `30d`, `12h`, `90s`, or seconds.
+    fn duration(&self, variable: &'static str) -> Result<Option<Duration>, ConfigError> {
+        let advice = "give a number of seconds, or one with s, m, h or d behind it: 15m, 30d";
+        let Some(text) = self.text(variable) else { return Ok(None) };
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match text.get(digits.len()..) {
+            Some("" | "s") => Some(1),
+            Some("m") => Some(60),
+            Some("h") => Some(3_600),
+            Some("d") => Some(86_400),
+            _ => None,
+        };
+        let seconds = unit.and_then(|unit| digits.parse::<u32>().ok()?.checked_mul(unit)).filter(|seconds| *seconds > 0);
+        seconds.map(|seconds| Some(Duration::from_secs(seconds.into()))).ok_or(ConfigError { variable, problem: "is not a duration", advice })
     }
 
     fn port(&self, variable: &'static str) -> Result<Option<u16>, ConfigError> {

@@ -12,25 +12,57 @@ use std::{
 };
 use tokio::time::timeout;
 
+/// Whose rights a connection has: the roles of `migrations/*_row_level_security.sql`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A tenant's requests: sees no row but those of the tenant that the transaction names. See [`crate::Tenants`].
+    Api,
+    /// Taking webhooks and running jobs, of all tenants.
+    Worker,
+    /// Operators, and signing in, which happens before a tenant is known.
+    Operator,
+    /// Whoever `DATABASE_URL` names: the owner of the schema. For migrations.
+    Owner,
+}
+
+impl Role {
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Api => Some("switchboard_api"),
+            Self::Worker => Some("switchboard_worker"),
+            Self::Operator => Some("switchboard_operator"),
+            Self::Owner => None,
+        }
+    }
+}
+
 /// Opens a pool on `url`. Connects lazily, so a process starts (and answers 503) while Postgres is away.
 ///
 /// The planner is told what suits many short statements, each of which finds its rows by an index: a plan is made once per
 /// connection (making it costs more than running it), and only from nested loops over index scans, so that one made while
 /// a table was empty does not become a sequential scan for ever. It may still pick the wrong index until statistics come
 /// (autovacuum, and the leader's `ANALYZE`), so statements name their rows by primary key where they can.
-pub fn connect(url: &str, application_name: &str, max_connections: u32) -> Result<sqlx::PgPool, StoreError> {
-    open(url, application_name, max_connections, "on")
+pub fn connect(url: &str, role: Role, application_name: &str, max_connections: u32) -> Result<sqlx::PgPool, StoreError> {
+    open(url, role, application_name, max_connections, "on")
 }
 
 /// The same, for statements that may be undone by a crash of Postgres without harm, and so need not wait for the disk:
 /// claims, heartbeats, feeding, rescue. (A claim that is undone leaves its run fenced. Commits keep their order, so nothing
 /// that is durable can rest on something that is not.)
 pub fn connect_relaxed(url: &str, application_name: &str, max_connections: u32) -> Result<sqlx::PgPool, StoreError> {
-    open(url, application_name, max_connections, "off")
+    open(url, Role::Worker, application_name, max_connections, "off")
 }
 
-fn open(url: &str, application_name: &str, max_connections: u32, synchronous_commit: &'static str) -> Result<sqlx::PgPool, StoreError> {
-    let options = PgConnectOptions::from_str(url)?.application_name(application_name).options([
+fn open(
+    url: &str,
+    role: Role,
+    application_name: &str,
+    max_connections: u32,
+    synchronous_commit: &'static str,
+) -> Result<sqlx::PgPool, StoreError> {
+    let options = PgConnectOptions::from_str(url)?.application_name(application_name);
+    let options = role.name().map_or(options.clone(), |role| options.options([("role", role)]));
+    let options = options.options([
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),

@@ -1,5 +1,7 @@
 //! What can go wrong in the database, sorted by what the caller can do about it.
 
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
 /// Errors of every function of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -32,6 +34,14 @@ impl StoreError {
         Self::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
     }
 
+    /// The constraint that the data violates, if that is what is wrong: its name says which value is taken or points nowhere.
+    pub fn violated(&self) -> Option<&str> {
+        match self {
+            Self::Data(error) => error.as_database_error()?.constraint(),
+            _ => None,
+        }
+    }
+
     /// True if the same call can succeed later without any change: the database was away or busy.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Conflict(_) | Self::Stale(_))
@@ -46,6 +56,10 @@ impl From<sqlx::Error> for StoreError {
             E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::Protocol(_) => return Self::Unavailable(error),
             _ => return Self::Defect(error),
         };
+        // What ends a connection says nothing about the data: also "role does not exist", before the first migration.
+        if is_fatal(&error) {
+            return Self::Unavailable(error);
+        }
         // https://www.postgresql.org/docs/15/errcodes-appendix.html
         match code.as_deref() {
             Some(c) if c.starts_with("08") || c.starts_with("53") || c.starts_with("57P") || c == "25P03" || c == "57014" => {
@@ -57,4 +71,9 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Defect(error),
         }
     }
+}
+
+fn is_fatal(error: &sqlx::Error) -> bool {
+    let severity = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>()).map(PgDatabaseError::severity);
+    matches!(severity, Some(PgSeverity::Fatal | PgSeverity::Panic))
 }

@@ -25,18 +25,7 @@ pub async fn try_lead(pool: &PgPool, limit_seconds: f64) -> Result<Option<Leader
         leadership.beat().await?;
         return Ok(Some(leadership));
     }
-    sqlx::query!(
-        r#"
-        SELECT pg_terminate_backend(l.pid) AS "ended"
-        FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-        WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid::bigint = $1 AND l.objsubid = 1 AND l.granted
-          AND EXISTS (SELECT FROM job_leader WHERE beat_at < now() - make_interval(secs => $2))
-        "#,
-        LEADER_KEY,
-        limit_seconds
-    )
-    .fetch_all(&mut conn)
-    .await?;
+    sqlx::query!("SELECT put_off_leader($1, $2)::text AS ended", LEADER_KEY, limit_seconds).fetch_one(&mut conn).await?;
     conn.close().await?;
     Ok(None)
 }

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod audit;
 pub mod channel_instances;
 pub mod channel_map;
 pub mod connect;
 pub mod conversations;
 pub mod error;
+pub mod idempotency;
 pub mod inbound;
 pub mod leader;
 pub mod ledger;
@@ -13,8 +15,16 @@ pub mod operator_jobs;
 pub mod operator_replay;
 pub mod operator_status;
 pub mod raw_events;
+pub mod sessions;
+pub mod sign_in;
+pub mod tenancy;
 pub mod tenants;
+pub mod users;
 
-pub use connect::{OwnConnection, connect, connect_relaxed, migrate, within};
+pub use connect::{OwnConnection, Role, connect, connect_relaxed, migrate, within};
 pub use error::StoreError;
+pub use tenancy::{TenantTx, Tenants};
 pub use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+
+/// A connection of a pool.
+pub type PoolConnection = sqlx::pool::PoolConnection<Postgres>;

@@ -20,7 +20,7 @@ pub async fn ensure_partitions(pool: &PgPool, days_ahead: i32) -> Result<(), Sto
 
 /// Tells the planner how large the tables are that change fastest. Autovacuum does it too, but may lag behind a fresh start.
 pub async fn refresh_statistics(pool: &PgPool) -> Result<(), StoreError> {
-    sqlx::query!("ANALYZE jobs, customers, customer_identities, chat_conversations, chat_messages").execute(pool).await?;
+    sqlx::query!("SELECT refresh_statistics()::text AS refreshed").fetch_one(pool).await?;
     Ok(())
 }
 

@@ -27,7 +27,7 @@ async fn no_job_is_held_by_two_workers_and_each_is_done_once() {
     let mut chance = Chance::new();
     let db = Database::create().await;
     // With the planner's settings that workers have: they make statements lock rows in one order.
-    let pool = store::connect(&db.url, "test", 4).unwrap();
+    let pool = store::connect(&db.url, store::Role::Worker, "test", 4).unwrap();
     for _ in 0..rounds(5) {
         let new: Vec<_> = (0..300).map(|_| jobs::new_job(TenantId(1), &Probe::default(), None)).collect();
         let ids = ledger::enqueue(&mut db.pool().acquire().await.unwrap(), &new).await.unwrap();
@@ -74,7 +74,7 @@ async fn claim_and_settle(
 #[tokio::test]
 async fn putting_a_run_back_once_more_does_not_touch_the_next_run_of_the_same_worker() {
     let db = Database::create().await;
-    let pool = store::connect(&db.url, "test", 2).unwrap();
+    let pool = store::connect(&db.url, store::Role::Worker, "test", 2).unwrap();
     let mut conn = pool.acquire().await.unwrap();
     let ids = ledger::enqueue(&mut conn, &[jobs::new_job(TenantId(1), &Probe::default(), None)]).await.unwrap();
     let worker = worker(&pool).await;

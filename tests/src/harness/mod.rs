@@ -1,5 +1,6 @@
 //! A Switchboard of its own for each test: a database, a Redis, and the real api and worker as processes.
 
+mod api;
 mod database;
 mod postgres;
 mod process;
@@ -8,6 +9,7 @@ mod redis_server;
 mod supervision;
 mod webhooks;
 
+pub(crate) use api::{ADMIN_TOKEN, Answer, INTERNAL_TOKEN, PASSWORD, User};
 pub(crate) use database::Database;
 pub(crate) use postgres::PrivatePostgres;
 pub(crate) use process::{Process, free_port};
@@ -61,6 +63,12 @@ impl App {
             ("HOST", "127.0.0.1".to_owned()),
             ("META_APP_SECRET", SECRET.to_owned()),
             ("META_VERIFY_TOKEN", VERIFY_TOKEN.to_owned()),
+            ("JWT_SECRET", "a secret of the tests".to_owned()),
+            ("ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
+            ("INTERNAL_API_TOKEN", INTERNAL_TOKEN.to_owned()),
+            ("SWITCHBOARD_ENCRYPTION_KEY", "a key of the tests".to_owned()),
+            // Tests sign in more often than people.
+            ("RATE_LIMIT_SIGN_IN_PER_MIN", "0".to_owned()),
             ("SWITCHBOARD_BENCH_JOBS", "1".to_owned()),
             // Leases are shortened so that a rescue takes seconds, not half a minute.
             ("WORKER_HEARTBEAT_MS", "200".to_owned()),

@@ -1,8 +1,19 @@
 //! How the agent platform contract writes an error.
 
-use crate::ApiError;
+use crate::{
+    ApiError,
+    contracts::{ErrorContext, object_of},
+};
+use salvo::oapi::{BasicType, Object};
 use serde_json::{Value, json};
 
-pub(super) fn error_body(error: &ApiError, _development: bool) -> Value {
+pub(super) fn error_body(error: &ApiError, _context: &ErrorContext<'_>) -> Value {
     json!({"detail": error.message, "status_code": error.status.as_u16()})
+}
+
+pub(super) fn error_schema() -> Object {
+    object_of([
+        ("detail", Object::with_type(BasicType::String).into(), true),
+        ("status_code", Object::with_type(BasicType::Integer).into(), true),
+    ])
 }

@@ -3,5 +3,19 @@
 mod dialect;
 
 use super::Contract;
+use crate::App;
+use salvo::{Router, http::StatusCode};
 
-pub(super) const CONTRACT: Contract = Contract { name: "platform", paths: &[], error_body: dialect::error_body };
+pub(super) const CONTRACT: Contract = Contract {
+    name: "platform",
+    about: "Agent platform: users",
+    paths: &["/api/auth/users"],
+    invalid_status: StatusCode::UNPROCESSABLE_ENTITY,
+    error_body: dialect::error_body,
+    error_schema: dialect::error_schema,
+    routes,
+};
+
+fn routes(_app: &App) -> Router {
+    Router::new()
+}

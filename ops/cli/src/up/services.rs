@@ -48,7 +48,7 @@ pub(super) async fn start(
     let database_url = given_database.or_else(|| state.postgres.as_ref().map(postgres::url)).ok_or(CliError::NoDatabase)?;
     let redis_url = given_redis.or_else(|| state.redis.as_ref().map(redis::url)).unwrap_or_default();
 
-    let pool = store::connect(&database_url, "switchboard", 1)?;
+    let pool = store::connect(&database_url, store::Role::Owner, "switchboard", 1)?;
     let ask = async || store::operator_status::now(&pool).await.map(drop).map_err(|error| error.to_string());
     ready("Postgres", stack.postgres.as_ref(), "check DATABASE_URL, or unset it to have a private Postgres started", ask).await?;
     console.step("postgres", &format!("up at {}{}", without_password(&database_url), whose(stack.postgres.is_some())));

@@ -36,8 +36,8 @@ pub(super) async fn start(
     leftovers::stop(home, &state, console).await;
     let port = choose_port(settings, console)?;
     let services = services::start(settings, home, &mut state, stack, console).await?;
-    let pool = store::connect(&services.database_url, "switchboard", 2)?;
-    store::migrate(&pool).await?;
+    let pool = store::connect(&services.database_url, store::Role::Operator, "switchboard", 2)?;
+    store::migrate(&store::connect(&services.database_url, store::Role::Owner, "switchboard", 1)?).await?;
     console.step("migrate", "the schema is up to date");
     let channel = seed::demo_channel(&pool, settings).await?;
     console.step("seed", &format!("tenant {} ({}), WhatsApp number {}", channel.store_name, channel.tenant_id, channel.external_id));

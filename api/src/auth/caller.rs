@@ -1,0 +1,84 @@
+//! Whoever is signed in, as handlers see them.
+
+use crate::ApiError;
+use domain::{SessionId, TenantId, UserId, UserRole};
+use salvo::{
+    Depot, Extractible, Request, Writer,
+    extract::Metadata,
+    oapi::{Components, EndpointArgRegister, Operation, security::SecurityRequirement},
+};
+use std::{fmt::Debug, sync::Arc};
+use store::audit::Act;
+use uuid::Uuid;
+
+/// A user with a live session. Handlers behind the gate take it as an argument.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub tenant: TenantId,
+    /// What contracts other than nexus show of the tenant.
+    pub tenant_public_id: Uuid,
+    pub user: UserId,
+    pub session: SessionId,
+    /// As it is now, not as the token says.
+    pub role: UserRole,
+    /// The contract that the token speaks.
+    pub contract: Arc<str>,
+    /// `user:UUID`, for the audit log.
+    pub actor: Arc<str>,
+}
+
+/// A caller who is an owner or admin; others are answered 403.
+#[derive(Clone, Debug)]
+pub(crate) struct Admin(pub Caller);
+
+impl Caller {
+    /// An act of this caller's, for the audit log.
+    pub(crate) fn act(&self, act: &'static str, subject: impl ToString) -> Act<'_> {
+        Act { actor: &self.actor, act, subject: Some(subject.to_string()), detail: None }
+    }
+
+    fn of(depot: &Depot) -> Result<Self, ApiError> {
+        depot.get_typed::<Self>().cloned().map_err(|_| ApiError::unauthorized())
+    }
+}
+
+impl<'ex> Extractible<'ex> for Caller {
+    fn metadata() -> &'static Metadata {
+        static METADATA: Metadata = Metadata::new("");
+        &METADATA
+    }
+
+    async fn extract(_req: &'ex mut Request, depot: &'ex mut Depot) -> Result<Self, impl Writer + Send + Debug + 'static> {
+        Self::of(depot)
+    }
+}
+
+impl<'ex> Extractible<'ex> for Admin {
+    fn metadata() -> &'static Metadata {
+        static METADATA: Metadata = Metadata::new("");
+        &METADATA
+    }
+
+    async fn extract(_req: &'ex mut Request, depot: &'ex mut Depot) -> Result<Self, impl Writer + Send + Debug + 'static> {
+        match Caller::of(depot) {
+            Ok(caller) if caller.role.is_admin() => Ok(Self(caller)),
+            Ok(_) => Err(ApiError::forbidden("Only an owner or admin may do this")),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The name of the security scheme in the OpenAPI document.
+const SCHEME: &str = "BearerAuth";
+
+impl EndpointArgRegister for Caller {
+    fn register(_components: &mut Components, operation: &mut Operation, _arg: &str) {
+        operation.securities.get_or_insert_default().push(SecurityRequirement::new(SCHEME, Vec::<String>::new()));
+    }
+}
+
+impl EndpointArgRegister for Admin {
+    fn register(components: &mut Components, operation: &mut Operation, arg: &str) {
+        Caller::register(components, operation, arg);
+    }
+}

@@ -1,0 +1,19 @@
+//! Who is asking: passwords, tokens, sessions, and the gate in front of every route that needs one.
+
+mod admin_token;
+mod caller;
+mod gate;
+mod passwords;
+mod refresh_token;
+mod sessions;
+mod sign_in;
+mod tokens;
+
+pub(crate) use admin_token::{OperatorGate, ServiceGate};
+pub(crate) use caller::{Admin, Caller};
+pub(crate) use gate::{Gate, authenticate};
+pub(crate) use passwords::{BadPassword, Passwords};
+pub(crate) use refresh_token::RefreshTokens;
+pub(crate) use sessions::Sessions;
+pub(crate) use sign_in::{Registration, SignedIn, Speaks, check_password, taken};
+pub(crate) use tokens::{Claims, KeyError, Tokens};

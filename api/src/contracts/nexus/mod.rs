@@ -1,0 +1,21 @@
+//! The operator console's contract.
+
+mod dialect;
+
+use super::Contract;
+use crate::App;
+use salvo::{Router, http::StatusCode};
+
+pub(super) const CONTRACT: Contract = Contract {
+    name: "nexus",
+    about: "Operator console and services",
+    paths: &["/admin", "/internal", "/env.js"],
+    invalid_status: StatusCode::BAD_REQUEST,
+    error_body: dialect::error_body,
+    error_schema: dialect::error_schema,
+    routes,
+};
+
+fn routes(_app: &App) -> Router {
+    Router::new()
+}

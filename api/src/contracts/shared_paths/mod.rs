@@ -1,0 +1,29 @@
+//! Paths that more than one contract documents: registering, signing in and who am I (cloud, omnichat, platform), and the lists of
+//! conversations (cloud, desk), where the token says which contract is spoken.
+
+mod dialect;
+mod sign_in;
+mod wire;
+
+use super::Contract;
+use crate::{App, auth::Gate, middleware::budgets};
+use salvo::{Router, http::StatusCode};
+
+pub(super) const CONTRACT: Contract = Contract {
+    name: "shared",
+    about: "Paths that several contracts share",
+    paths: &["/api/auth/register", "/api/auth/login", "/api/conversations"],
+    invalid_status: StatusCode::BAD_REQUEST,
+    error_body: dialect::error_body,
+    error_schema: dialect::error_schema,
+    routes,
+};
+
+fn routes(_app: &App) -> Router {
+    Router::new()
+        .push(Router::with_path("api/auth/register").post(sign_in::register))
+        .push(Router::with_path("api/auth/login").post(sign_in::login))
+        .push(Router::with_path("api/auth/me").hoop(Gate { budget: budgets::user }).get(sign_in::me))
+}
+
+pub(crate) use wire::{Session, TenantView};

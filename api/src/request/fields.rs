@@ -1,0 +1,44 @@
+//! Checking several fields and telling about all that are wrong at once.
+
+use crate::{ApiError, error::FieldError};
+use std::borrow::Cow;
+
+/// Collects what is wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(Vec<FieldError>);
+
+impl Fields {
+    /// Notes that `field` is wrong.
+    pub(crate) fn wrong(&mut self, field: impl Into<Cow<'static, str>>, problem: impl Into<Cow<'static, str>>) {
+        self.0.push(FieldError { field: field.into(), problem: problem.into() });
+    }
+
+    /// Notes that `field` is wrong unless `good`.
+    pub(crate) fn check(&mut self, good: bool, field: &'static str, problem: &'static str) {
+        if !good {
+            self.wrong(field, problem);
+        }
+    }
+
+    /// `value`, or the note that `field` is wrong.
+    pub(crate) fn need<T>(&mut self, value: Option<T>, field: &'static str, problem: &'static str) -> Option<T> {
+        self.check(value.is_some(), field, problem);
+        value
+    }
+
+    /// A text without the spaces around it, of 1 to `most` characters.
+    pub(crate) fn text(&mut self, text: &str, field: &'static str, most: usize) -> String {
+        let text = text.trim();
+        if text.is_empty() {
+            self.wrong(field, "must not be empty");
+        } else if text.chars().count() > most {
+            self.wrong(field, format!("must have at most {most} characters"));
+        }
+        text.to_owned()
+    }
+
+    /// An error if anything was wrong.
+    pub(crate) fn finish(self) -> Result<(), ApiError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.0)) }
+    }
+}

@@ -1,0 +1,60 @@
+//! Everything the process serves: webhooks, health, metrics, and the contracts.
+
+use crate::{
+    App, contracts,
+    health::Health,
+    ingress::{Handshake, MetaWebhook, Receive},
+    middleware, openapi,
+};
+use platform::metrics::MetricsHandle;
+use salvo::{
+    Depot, FlowCtrl, Handler, Request, Response, Router, async_trait,
+    http::{HeaderValue, ResBody, StatusCode, header::CONTENT_TYPE},
+};
+use std::sync::Arc;
+
+/// What the routes need.
+pub(crate) struct Parts {
+    pub app: App,
+    pub webhook: MetaWebhook,
+    pub health: Health,
+    /// `None`: metrics have a port of their own.
+    pub metrics: Option<MetricsHandle>,
+    /// Origins of frontends.
+    pub origins: Vec<String>,
+}
+
+/// All routes, and the document of them.
+pub(crate) fn all(parts: Parts) -> Result<Router, serde_json::Error> {
+    let (webhook, health) = (Arc::new(parts.webhook), Arc::new(parts.health));
+    let mut router = Router::new()
+        .push(Router::with_path("api/webhook").post(Receive(webhook.clone())).get(Handshake(webhook.clone())).head(Handshake(webhook)))
+        .push(Router::with_path("health").get(Shared(health.clone())).head(Shared(health)));
+    if let Some(metrics) = parts.metrics {
+        router = router.push(Router::with_path("metrics").get(Metrics(metrics.clone())).head(Metrics(metrics)));
+    }
+    let contracts = middleware::contracts(&parts.app, &parts.origins, contracts::routes(&parts.app));
+    openapi::add(router.push(contracts))
+}
+
+/// One handler on several routes.
+struct Shared<H>(Arc<H>);
+
+#[async_trait]
+impl<H: Handler> Handler for Shared<H> {
+    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
+        self.0.handle(req, depot, res, ctrl).await;
+    }
+}
+
+/// `GET /metrics`, while there is no port of its own for it.
+struct Metrics(MetricsHandle);
+
+#[async_trait]
+impl Handler for Metrics {
+    async fn handle(&self, _req: &mut Request, _depot: &mut Depot, res: &mut Response, _ctrl: &mut FlowCtrl) {
+        res.status_code(StatusCode::OK);
+        res.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(platform::metrics::CONTENT_TYPE));
+        res.body = ResBody::Once(self.0.render().into());
+    }
+}

@@ -1,0 +1,106 @@
+//! What all handlers of the process share.
+
+use crate::{
+    ApiError,
+    auth::{Passwords, RefreshTokens, Sessions, Tokens},
+    ingress::Inbox,
+    middleware::rate_limit::Limiter,
+};
+use jobs::wake::Waker;
+use platform::{
+    Clock, Sealing, Secret,
+    config::{OidcConfig, RateLimits},
+};
+use salvo::{
+    Depot, Extractible, Request, Writer,
+    extract::Metadata,
+    oapi::{Components, EndpointArgRegister, Operation},
+};
+use std::{fmt::Debug, ops::Deref, sync::Arc, time::Duration};
+use store::{PgPool, StoreError, Tenants};
+
+/// The state, cheap to clone. Handlers take it as an argument.
+#[derive(Clone, Debug)]
+pub(crate) struct App(Arc<AppState>);
+
+#[derive(Debug)]
+pub(crate) struct AppState {
+    /// For requests of a tenant: every transaction names it.
+    pub tenants: Tenants,
+    /// For signing in, when no tenant is known yet, and for operators.
+    pub operator: PgPool,
+    pub inbox: Inbox,
+    pub waker: Waker,
+    pub clock: Arc<dyn Clock>,
+    pub tokens: Tokens,
+    pub refresh_tokens: RefreshTokens,
+    pub passwords: Passwords,
+    pub sessions: Sessions,
+    pub sealing: Sealing,
+    pub limiter: Limiter,
+    pub http: reqwest::Client,
+    pub settings: Settings,
+}
+
+/// Settings that handlers read.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub public_url: String,
+    pub access_ttl: Duration,
+    pub refresh_ttl: Duration,
+    pub desk_ttl: Duration,
+    pub human_override_ttl: Duration,
+    pub admin_token: Option<Secret>,
+    pub internal_token: Option<Secret>,
+    pub rate_limits: RateLimits,
+    pub trust_forwarded_for: bool,
+    pub oidc: Option<OidcConfig>,
+    pub redis: Option<redis::Client>,
+}
+
+impl App {
+    pub(crate) fn new(state: AppState) -> Self {
+        Self(Arc::new(state))
+    }
+
+    /// The state that the stack put into the depot.
+    pub(crate) fn of(depot: &Depot) -> Result<Self, ApiError> {
+        depot.get_typed::<Self>().cloned().map_err(|_| ApiError::internal(&"the state is not in the depot"))
+    }
+
+    /// A connection with the operator's rights.
+    pub(crate) async fn operator_conn(&self) -> Result<store::PoolConnection, ApiError> {
+        Ok(self.operator.acquire().await.map_err(StoreError::from)?)
+    }
+}
+
+impl Deref for App {
+    type Target = AppState;
+
+    fn deref(&self) -> &AppState {
+        &self.0
+    }
+}
+
+impl Deref for AppState {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl<'ex> Extractible<'ex> for App {
+    fn metadata() -> &'static Metadata {
+        static METADATA: Metadata = Metadata::new("");
+        &METADATA
+    }
+
+    async fn extract(_req: &'ex mut Request, depot: &'ex mut Depot) -> Result<Self, impl Writer + Send + Debug + 'static> {
+        Self::of(depot)
+    }
+}
+
+impl EndpointArgRegister for App {
+    fn register(_components: &mut Components, _operation: &mut Operation, _arg: &str) {}
+}

@@ -1,0 +1,55 @@
+//! Transactions of one tenant: the only way in which a tenant's request reaches the database.
+
+use crate::{Role, StoreError, connect};
+use domain::TenantId;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use std::ops::{Deref, DerefMut};
+
+/// The pool of the role that sees no row until a transaction names its tenant.
+#[derive(Clone, Debug)]
+pub struct Tenants(PgPool);
+
+/// A transaction that sees and changes rows of one tenant only, whatever its statements forget to say. Dropped, it is undone.
+#[derive(Debug)]
+pub struct TenantTx {
+    tx: Transaction<'static, Postgres>,
+    tenant: TenantId,
+}
+
+impl Tenants {
+    /// Connects lazily.
+    pub fn connect(url: &str, application_name: &str, max_connections: u32) -> Result<Self, StoreError> {
+        Ok(Self(connect(url, Role::Api, application_name, max_connections)?))
+    }
+
+    /// Begins a transaction for `tenant`, in one round trip.
+    pub async fn begin(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
+        // A number, so it can be part of the statement.
+        let begin = format!("BEGIN; SET LOCAL switchboard.tenant_id = '{}'", tenant.0);
+        Ok(TenantTx { tx: self.0.begin_with(AssertSqlSafe(begin)).await?, tenant })
+    }
+}
+
+impl TenantTx {
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+impl Deref for TenantTx {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for TenantTx {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+}

@@ -1,0 +1,3 @@
+//! The published contracts, as their frontends use them.
+
+mod sign_in;
