@@ -8,6 +8,7 @@ mod health;
 mod ingress;
 mod middleware;
 mod openapi;
+mod outbound;
 mod partitions;
 mod prelude;
 mod reply;

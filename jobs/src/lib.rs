@@ -13,6 +13,7 @@ pub mod wake;
 pub mod expire_override;
 pub mod probe;
 pub mod process_webhook;
+pub mod send_outbound;
 
 pub use context::{Done, JobContext, Services};
 pub use enqueue::new_job;

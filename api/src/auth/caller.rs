@@ -37,6 +37,11 @@ impl Caller {
         Act { actor: &self.actor, act, subject: Some(subject.to_string()), detail: None }
     }
 
+    /// True if the token is one of the helpdesk.
+    pub(crate) fn speaks_desk(&self) -> bool {
+        &*self.contract == "desk"
+    }
+
     fn of(depot: &Depot) -> Result<Self, ApiError> {
         depot.get_typed::<Self>().cloned().map_err(|_| ApiError::unauthorized())
     }

@@ -37,6 +37,22 @@ impl Fields {
         text.to_owned()
     }
 
+    /// Up to 50 tags of 1 to 50 characters, without the spaces around them and each once.
+    pub(crate) fn tags(&mut self, tags: &[String], field: &'static str) -> Vec<String> {
+        let mut kept: Vec<String> = Vec::new();
+        for tag in tags.iter().map(|tag| tag.trim()) {
+            if tag.is_empty() || tag.chars().count() > 50 {
+                self.wrong(field, "must be texts of 1 to 50 characters");
+                break;
+            }
+            if !kept.iter().any(|known| known == tag) {
+                kept.push(tag.to_owned());
+            }
+        }
+        self.check(kept.len() <= 50, field, "must be at most 50");
+        kept
+    }
+
     /// An error if anything was wrong.
     pub(crate) fn finish(self) -> Result<(), ApiError> {
         if self.0.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.0)) }

@@ -29,6 +29,12 @@ pub(crate) fn normalized_phone(text: &str) -> Option<String> {
     is_number.then(|| format!("+{digits}"))
 }
 
+/// An http(s) address with a host, of at most 2,048 characters.
+pub(crate) fn http_url(text: &str) -> Option<String> {
+    let url = reqwest::Url::parse(text.trim()).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host() && text.len() <= 2_048).then(|| url.to_string())
+}
+
 /// A UUID in its usual form.
 pub(crate) fn parse_uuid(text: &str) -> Option<Uuid> {
     // Only the hyphenated form: others would make several texts of one id.

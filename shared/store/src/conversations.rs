@@ -2,7 +2,7 @@
 
 use crate::StoreError;
 use chrono::{DateTime, Utc};
-use domain::{ConversationId, TenantId};
+use domain::{ConversationId, TenantId, UserId};
 use sqlx::PgConnection;
 
 /// Ends a human override that was set to end at `expires_at`. False: it was prolonged, ended or set anew meanwhile, so there is
@@ -20,6 +20,56 @@ pub async fn clear_override(
         tenant_id.0,
         id.0,
         expires_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// What people change of a conversation; `None` leaves as it is.
+#[derive(Clone, Debug, Default)]
+pub struct ConversationChanges {
+    /// `open`, `closed` or `snoozed`.
+    pub status: Option<&'static str>,
+    /// `Some(None)`: nobody.
+    pub assigned_to: Option<Option<UserId>>,
+    pub tags: Option<Vec<String>>,
+}
+
+/// Changes a conversation. False: there is none. A customer has at most one that is not closed on a channel: opening another is a
+/// violation of `chat_conversations_live`; somebody who is no user of the tenant one of `chat_conversations_assigned`.
+pub async fn update(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: ConversationId,
+    changes: &ConversationChanges,
+) -> Result<bool, StoreError> {
+    let result = sqlx::query!(
+        "UPDATE chat_conversations
+         SET status = coalesce($3, status),
+             closed_at = CASE WHEN coalesce($3, status) <> 'closed' THEN NULL WHEN status = 'closed' THEN closed_at ELSE now() END,
+             assigned_to = CASE WHEN $4 THEN $5 ELSE assigned_to END,
+             tags = coalesce($6, tags), updated_at = now()
+         WHERE tenant_id = $1 AND id = (SELECT coalesce(merged_into, id) FROM chat_conversations WHERE tenant_id = $1 AND id = $2)",
+        tenant_id.0,
+        id.0,
+        changes.status,
+        changes.assigned_to.is_some(),
+        changes.assigned_to.flatten().map(|user| user.0),
+        changes.tags.as_deref()
+    )
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// Nothing in the conversation is unread any more. False: there is none.
+pub async fn mark_read(conn: &mut PgConnection, tenant_id: TenantId, id: ConversationId) -> Result<bool, StoreError> {
+    let result = sqlx::query!(
+        "UPDATE chat_conversations SET unread_count = 0, updated_at = now()
+         WHERE tenant_id = $1 AND id = (SELECT coalesce(merged_into, id) FROM chat_conversations WHERE tenant_id = $1 AND id = $2)",
+        tenant_id.0,
+        id.0
     )
     .execute(conn)
     .await?;

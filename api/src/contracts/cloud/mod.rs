@@ -1,9 +1,13 @@
 //! The WhatsApp business contract.
 
+pub(crate) mod conversations;
 pub(crate) mod dialect;
+mod message_view;
+mod messages;
+pub(crate) mod wire;
 
 use super::Contract;
-use crate::App;
+use crate::{App, auth::Gate, middleware::budgets};
 use salvo::{Router, http::StatusCode};
 
 pub(super) const CONTRACT: Contract = Contract {
@@ -26,5 +30,10 @@ pub(super) const CONTRACT: Contract = Contract {
 };
 
 fn routes(_app: &App) -> Router {
-    Router::new()
+    Router::with_path("api")
+        .hoop(Gate { budget: budgets::user })
+        .push(Router::with_path("messages").get(messages::list).post(messages::create))
+        .push(Router::with_path("messages/{id}").get(messages::get))
+        .push(Router::with_path("conversations/{id}").patch(conversations::update))
+        .push(Router::with_path("conversations/{id}/read").post(conversations::mark_read))
 }

@@ -1,11 +1,12 @@
 //! The helpdesk contract.
 
+pub(crate) mod conversations;
 pub(crate) mod dialect;
 mod login;
 mod users;
 
 use super::Contract;
-use crate::App;
+use crate::{App, auth::Gate, middleware::budgets};
 use salvo::{Router, http::StatusCode};
 
 pub(super) const CONTRACT: Contract = Contract {
@@ -19,5 +20,8 @@ pub(super) const CONTRACT: Contract = Contract {
 };
 
 fn routes(_app: &App) -> Router {
-    Router::with_path("api").push(Router::with_path("login").post(login::login))
+    let private = Router::new()
+        .hoop(Gate { budget: budgets::user })
+        .push(Router::with_path("conversations/{id}/messages").get(conversations::list_messages).post(conversations::create_message));
+    Router::with_path("api").push(Router::with_path("login").post(login::login)).push(private)
 }

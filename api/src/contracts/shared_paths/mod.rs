@@ -1,6 +1,7 @@
 //! Paths that more than one contract documents: registering, signing in and who am I (cloud, omnichat, platform), and the lists of
 //! conversations (cloud, desk), where the token says which contract is spoken.
 
+mod conversations;
 mod dialect;
 mod sign_in;
 mod wire;
@@ -23,7 +24,13 @@ fn routes(_app: &App) -> Router {
     Router::new()
         .push(Router::with_path("api/auth/register").post(sign_in::register))
         .push(Router::with_path("api/auth/login").post(sign_in::login))
-        .push(Router::with_path("api/auth/me").hoop(Gate { budget: budgets::user }).get(sign_in::me))
+        .push(
+            Router::with_path("api")
+                .hoop(Gate { budget: budgets::user })
+                .push(Router::with_path("auth/me").get(sign_in::me))
+                .push(Router::with_path("conversations").get(conversations::list))
+                .push(Router::with_path("conversations/{id}").get(conversations::get)),
+        )
 }
 
 pub(crate) use wire::{Session, TenantView};

@@ -1,0 +1,106 @@
+//! Submitting a message: the one way in which every contract sends. The message and its job are written in the caller's
+//! transaction; whoever sends it, a worker does.
+
+use crate::{ApiError, App, auth::Caller};
+use chrono::TimeDelta;
+use domain::{ConversationId, MessageId, TenantId};
+use jobs::{expire_override, queue, send_outbound};
+use salvo::http::StatusCode;
+use serde_json::{Value, json};
+use store::{
+    PgConnection,
+    inbound::OverrideSet,
+    ledger,
+    outbound::{self, NewOutbound},
+};
+
+/// After a customer's last message WhatsApp takes only templates once this has passed
+/// (<https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-messages#customer-service-windows>).
+const WINDOW: TimeDelta = TimeDelta::hours(24);
+
+/// The types of media that can be sent.
+pub(crate) const MEDIA_TYPES: [&str; 4] = ["image", "video", "audio", "document"];
+
+/// What to say.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Draft {
+    Text(String),
+    Media { kind: &'static str, url: String, caption: Option<String>, file_name: Option<String> },
+    Template { name: String, language: String, components: Value },
+}
+
+/// Who says it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Author<'a> {
+    /// Keeps the bot away.
+    Person(&'a Caller),
+    Service,
+}
+
+/// A message that waits to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Submitted {
+    pub id: MessageId,
+    pub conversation: ConversationId,
+    rings_overrides: bool,
+}
+
+impl App {
+    /// Writes the message and its job. 404 if the conversation is not the tenant's; 400 if WhatsApp's window has closed.
+    pub(crate) async fn submit(
+        &self,
+        conn: &mut PgConnection,
+        tenant: TenantId,
+        conversation: ConversationId,
+        draft: Draft,
+        author: Author<'_>,
+    ) -> Result<Submitted, ApiError> {
+        let templated = matches!(draft, Draft::Template { .. });
+        let by = match author {
+            Author::Person(caller) => Some(caller.user),
+            Author::Service => None,
+        };
+        let new = compose(conversation, draft, by);
+        let ttl = TimeDelta::from_std(self.human_override_ttl).unwrap_or(WINDOW);
+        let written = outbound::write(conn, tenant, &new, ttl).await?.ok_or_else(|| ApiError::not_found("Conversation"))?;
+        if !templated && outbound::window_is_closed(conn, tenant, written.conversation, WINDOW).await? {
+            return Err(window_closed());
+        }
+        let mut jobs = vec![send_outbound::job_for(tenant, written.conversation, written.id, None)];
+        if let Some(until) = written.override_until {
+            jobs.push(expire_override::job_for(&OverrideSet { tenant_id: tenant, conversation_id: written.conversation, until }, None));
+        }
+        ledger::enqueue(conn, &jobs).await?;
+        Ok(Submitted { id: written.id, conversation: written.conversation, rings_overrides: written.override_until.is_some() })
+    }
+
+    /// Tells the workers, after the commit.
+    pub(crate) fn announce(&self, tenant: TenantId, submitted: Submitted) {
+        self.waker.ring(send_outbound::QUEUE, [tenant]);
+        if submitted.rings_overrides {
+            self.waker.ring(queue::OVERRIDES.name, [tenant]);
+        }
+    }
+}
+
+fn compose(conversation: ConversationId, draft: Draft, by: Option<domain::UserId>) -> NewOutbound {
+    let plain = |message_type, content| NewOutbound { conversation, message_type, content, media: None, reply_to: None, meta: json!({}), by };
+    match draft {
+        Draft::Text(text) => plain("text", Some(text)),
+        Draft::Media { kind, url, caption, file_name } => {
+            let mut media = json!({"type": kind, "url": url});
+            if let Some(name) = file_name {
+                media["filename"] = json!(name);
+            }
+            NewOutbound { media: Some(media), ..plain(kind, caption) }
+        }
+        Draft::Template { name, language, components } => {
+            NewOutbound { meta: json!({"template": {"name": name, "language": language, "components": components}}), ..plain("template", None) }
+        }
+    }
+}
+
+fn window_closed() -> ApiError {
+    let message = "The customer last wrote more than 24 hours ago, so WhatsApp takes only a template message: send one of type template";
+    ApiError::new(StatusCode::BAD_REQUEST, "window_closed", message)
+}
