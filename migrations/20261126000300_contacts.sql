@@ -19,11 +19,11 @@ ALTER TABLE chat_conversations
   ADD CONSTRAINT chat_conversations_assigned FOREIGN KEY (tenant_id, assigned_to) REFERENCES users (tenant_id, id) ON DELETE SET NULL (assigned_to);
 CREATE INDEX chat_conversations_assigned ON chat_conversations (tenant_id, assigned_to) WHERE assigned_to IS NOT NULL;
 
--- Lists are by activity. The minute, not the second, so that a burst of messages moves a conversation in this index once;
--- within a minute the few that share it are sorted.
-ALTER TABLE chat_conversations ADD COLUMN active_minute timestamp NOT NULL
-  GENERATED ALWAYS AS (date_trunc('minute', coalesce(last_message_at, created_at) AT TIME ZONE 'UTC')) STORED;
-CREATE INDEX chat_conversations_activity ON chat_conversations (tenant_id, channel_source, status, active_minute DESC) WHERE merged_into IS NULL;
+-- Lists are by activity. Five minutes, not the second, so that a burst of messages moves a conversation in this index once; the few
+-- that share a slot are sorted when they are read.
+ALTER TABLE chat_conversations ADD COLUMN active_slot timestamp NOT NULL
+  GENERATED ALWAYS AS (date_bin('5 minutes', coalesce(last_message_at, created_at) AT TIME ZONE 'UTC', '2000-01-01')) STORED;
+CREATE INDEX chat_conversations_activity ON chat_conversations (tenant_id, channel_source, status, active_slot DESC) WHERE merged_into IS NULL;
 
 CREATE TABLE message_templates (
   tenant_id    integer NOT NULL REFERENCES tenants (id),

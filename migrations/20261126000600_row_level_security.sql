@@ -16,6 +16,14 @@ BEGIN
       EXECUTE format('GRANT %I TO CURRENT_USER', role);
     END IF;
   END LOOP;
+  -- Policies let them see all rows as well; without having to ask them, a batch of messages is a tenth cheaper. Only a superuser may
+  -- give this right.
+  BEGIN
+    ALTER ROLE switchboard_worker BYPASSRLS;
+    ALTER ROLE switchboard_operator BYPASSRLS;
+  EXCEPTION WHEN OTHERS THEN -- also when another database of this server does it at this moment
+    RAISE NOTICE 'switchboard_worker goes by policies: %', SQLERRM;
+  END;
 END
 $$;
 

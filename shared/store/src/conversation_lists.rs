@@ -82,13 +82,13 @@ pub async fn list(
           CROSS JOIN LATERAL (
             SELECT * FROM chat_conversations c
             WHERE c.tenant_id = t.tenant_id AND c.channel_source = s.source AND c.status = st.status AND c.merged_into IS NULL
-            ORDER BY c.active_minute DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC LIMIT $4::int8 + $5::int8) x
-          ORDER BY x.active_minute DESC, coalesce(x.last_message_at, x.created_at) DESC, x.id DESC LIMIT $4 OFFSET $5) c
+            ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC LIMIT $4::int8 + $5::int8) x
+          ORDER BY x.active_slot DESC, coalesce(x.last_message_at, x.created_at) DESC, x.id DESC LIMIT $4 OFFSET $5) c
         JOIN customers cu ON cu.tenant_id = c.tenant_id AND cu.id = c.customer_id
         LEFT JOIN LATERAL (
           SELECT m.content, m.message_type, m.direction FROM chat_messages m
           WHERE m.tenant_id = c.tenant_id AND m.conversation_id = c.id ORDER BY m.sent_at DESC, m.id DESC LIMIT 1) m ON true
-        ORDER BY c.active_minute DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC
+        ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC
         "#,
         &tenants,
         filter.sources as _,
@@ -185,12 +185,12 @@ pub async fn most_recent_tenants(conn: &mut PgConnection, filter: ListFilter<'_>
     let rows = sqlx::query_scalar!(
         r#"
         SELECT n.tenant_id FROM (
-          SELECT t.id AS tenant_id, max(x.active_minute) AS newest
+          SELECT t.id AS tenant_id, max(x.active_slot) AS newest
           FROM tenants t CROSS JOIN unnest($1::text[]) s(source) CROSS JOIN unnest($2::text[]) st(status)
           CROSS JOIN LATERAL (
-            SELECT c.active_minute FROM chat_conversations c
+            SELECT c.active_slot FROM chat_conversations c
             WHERE c.tenant_id = t.id AND c.channel_source = s.source AND c.status = st.status AND c.merged_into IS NULL
-            ORDER BY c.active_minute DESC LIMIT 1) x
+            ORDER BY c.active_slot DESC LIMIT 1) x
           GROUP BY t.id ORDER BY newest DESC LIMIT $3) n
         "#,
         filter.sources as _,
