@@ -44,6 +44,11 @@ const DIRECTIONS: &[&str] = &["inbound", "outbound", "system"];
 const STATUSES: &[&str] = &["pending", "sending", "unknown", "sent", "failed", "delivered", "read", "received"];
 
 impl MessageFilter {
+    /// The names under which what passes is counted.
+    pub fn measures(&self) -> Vec<String> {
+        self.wanted().iter().map(|kind| format!("message:{kind}")).collect()
+    }
+
     /// `DIRECTION:STATUS` of everything that passes.
     fn wanted(&self) -> Vec<String> {
         if self.kinds.is_empty() {
@@ -66,9 +71,8 @@ pub async fn list(
     offset: i64,
 ) -> Result<(Vec<Message>, i64), StoreError> {
     let wanted = filter.wanted();
-    let measures: Vec<String> = wanted.iter().map(|kind| format!("message:{kind}")).collect();
     let mut by_day: BTreeMap<NaiveDate, i64> = BTreeMap::new();
-    for count in counts::by_day(conn, tenant, &measures, None).await? {
+    for count in counts::by_day(conn, tenant, &filter.measures(), None).await? {
         *by_day.entry(count.day).or_default() += count.n;
     }
     let total = by_day.values().sum();

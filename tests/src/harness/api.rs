@@ -127,6 +127,17 @@ impl App {
         body["access_token"].as_str().unwrap().to_owned()
     }
 
+    /// A WhatsApp Cloud channel of `user`'s tenant; returns its id.
+    pub(crate) async fn whatsapp_channel(&self, user: &User, phone_number_id: &str) -> String {
+        self.db
+            .text(&format!(
+                "INSERT INTO channel_instances (tenant_id, type, external_id, name, status)
+                 VALUES ({}, 'WHATSAPP', '{phone_number_id}', 'WhatsApp', 'CONNECTED') RETURNING id::text",
+                user.tenant_number
+            ))
+            .await
+    }
+
     async fn user_of(&self, session: &Value, email: String) -> User {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let tenant = text(&session["tenant"]["id"]);

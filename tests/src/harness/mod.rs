@@ -15,7 +15,7 @@ pub(crate) use postgres::PrivatePostgres;
 pub(crate) use process::{Process, free_port};
 pub(crate) use proxy::Proxy;
 pub(crate) use redis_server::RedisServer;
-pub(crate) use webhooks::{SECRET, VERIFY_TOKEN, change, echo, image, sign, status, text, text_from};
+pub(crate) use webhooks::{SECRET, VERIFY_TOKEN, change, echo, image, sign, status, status_for, text, text_from, text_to};
 pub(crate) use webhooks::{message, messages, sign_bytes};
 
 use std::time::{Duration, Instant};
@@ -119,13 +119,13 @@ impl App {
         request.send().await.ok().map(|answer| answer.status().as_u16())
     }
 
-    /// Waits until nothing is left to do now, and fails on dead letters that were not expected. Jobs that wait for a
+    /// Waits until nothing is left to do now (messages that wait to be sent wait for a channel that can), and fails on dead letters that were not expected. Jobs that wait for a
     /// time in the future (an override that ends tomorrow) may remain.
     pub(crate) async fn drain(&self) {
         until("all due jobs are done", async || {
             self.db
                 .try_count(
-                    "SELECT count(*) FROM jobs WHERE state = 'running' OR run_at IS NULL OR run_at < ledger_now() + interval '1 minute'",
+                    "SELECT count(*) FROM jobs WHERE queue <> 'outbound' AND (state = 'running' OR run_at IS NULL OR run_at < ledger_now() + interval '1 minute')",
                 )
                 .await
                 == Some(0)

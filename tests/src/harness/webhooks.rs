@@ -50,6 +50,18 @@ pub(crate) fn text_from(phone: &str, id: &str, text: &str) -> String {
     )
 }
 
+/// A text message from `phone` to the channel `phone_number_id`, sent `ago` seconds ago.
+pub(crate) fn text_to(phone_number_id: &str, phone: &str, id: &str, text: &str, ago: i64) -> String {
+    let at = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed() - ago;
+    change(
+        phone_number_id,
+        &json!({
+            "contacts": [{"profile": {"name": format!("Customer {phone}")}, "wa_id": phone}],
+            "messages": [{"from": phone, "id": id, "timestamp": at.to_string(), "type": "text", "text": {"body": text}}]
+        }),
+    )
+}
+
 /// A text message to the first tenant.
 pub(crate) fn text(id: &str) -> String {
     text_from("15551230001", id, &format!("text of {id}"))

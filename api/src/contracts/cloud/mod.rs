@@ -1,5 +1,6 @@
 //! The WhatsApp business contract.
 
+mod analytics;
 pub(crate) mod conversations;
 pub(crate) mod dialect;
 mod message_view;
@@ -32,6 +33,7 @@ pub(super) const CONTRACT: Contract = Contract {
 fn routes(_app: &App) -> Router {
     Router::with_path("api")
         .hoop(Gate { budget: budgets::user })
+        .push(Router::with_path("analytics/overview").get(analytics::get))
         .push(Router::with_path("messages").get(messages::list).post(messages::create))
         .push(Router::with_path("messages/{id}").get(messages::get))
         .push(Router::with_path("conversations/{id}").patch(conversations::update))
