@@ -33,8 +33,9 @@ pub(crate) fn all(parts: Parts) -> Result<Router, serde_json::Error> {
     if let Some(metrics) = parts.metrics {
         router = router.push(Router::with_path("metrics").get(Metrics(metrics.clone())).head(Metrics(metrics)));
     }
-    let contracts = middleware::contracts(&parts.app, &parts.origins, contracts::routes(&parts.app));
-    openapi::add(router.push(contracts))
+    let document = openapi::document(&Router::new().append(&mut contracts::routes()))?;
+    let contracts = middleware::contracts(&parts.app, &parts.origins, contracts::routes());
+    Ok(router.push(openapi::routes(document)).push(contracts))
 }
 
 /// One handler on several routes.

@@ -8,7 +8,7 @@ mod ownership;
 mod platform;
 mod shared_paths;
 
-use crate::{ApiError, App, auth::Caller};
+use crate::{ApiError, auth::Caller};
 use salvo::{
     Depot, Request, Router,
     http::StatusCode,
@@ -31,7 +31,7 @@ pub(crate) struct Contract {
     /// The schema of that body.
     pub error_schema: fn() -> Object,
     /// What it serves.
-    pub routes: fn(&App) -> Router,
+    pub routes: fn() -> Router,
 }
 
 /// What the body of an error may depend on.
@@ -48,8 +48,8 @@ pub(crate) static CONTRACTS: &[&Contract] =
     &[&shared_paths::CONTRACT, &nexus::CONTRACT, &platform::CONTRACT, &omnichat::CONTRACT, &cloud::CONTRACT, &desk::CONTRACT];
 
 /// Everything that all contracts serve.
-pub(crate) fn routes(app: &App) -> Vec<Router> {
-    CONTRACTS.iter().map(|contract| (contract.routes)(app)).collect()
+pub(crate) fn routes() -> Vec<Router> {
+    CONTRACTS.iter().map(|contract| (contract.routes)()).collect()
 }
 
 /// The contract that owns a request: of the patterns that match, the longest one's.
@@ -68,7 +68,7 @@ pub(crate) fn render(error: &ApiError, req: &Request, depot: &Depot, development
 }
 
 /// A schema that has these properties: (name, schema, required).
-pub(super) fn object_of(properties: impl IntoIterator<Item = (&'static str, Schema, bool)>) -> Object {
+pub(crate) fn object_of(properties: impl IntoIterator<Item = (&'static str, Schema, bool)>) -> Object {
     properties.into_iter().fold(Object::new(), |object, (name, schema, required)| {
         let object = object.property(name, schema);
         if required { object.required(name) } else { object }

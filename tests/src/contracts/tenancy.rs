@@ -145,5 +145,5 @@ async fn every_route_with_an_id_answers_404_for_another_tenants() {
 fn example(document: &Value, operation: &Value) -> Value {
     let Some(reference) = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str() else { return Value::Null };
     let name = reference.rsplit('/').next().unwrap();
-    document["components"]["schemas"][name]["example"].clone()
+    document["components"]["schemas"][name]["examples"][0].clone()
 }

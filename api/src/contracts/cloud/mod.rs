@@ -8,7 +8,7 @@ mod messages;
 pub(crate) mod wire;
 
 use super::Contract;
-use crate::{App, auth::Gate, middleware::budgets};
+use crate::{auth::Gate, middleware::budgets};
 use salvo::{Router, http::StatusCode};
 
 pub(super) const CONTRACT: Contract = Contract {
@@ -30,7 +30,7 @@ pub(super) const CONTRACT: Contract = Contract {
     routes,
 };
 
-fn routes(_app: &App) -> Router {
+fn routes() -> Router {
     Router::with_path("api")
         .hoop(Gate { budget: budgets::user })
         .push(Router::with_path("analytics/overview").get(analytics::get))

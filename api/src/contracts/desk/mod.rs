@@ -6,7 +6,7 @@ mod login;
 mod users;
 
 use super::Contract;
-use crate::{App, auth::Gate, middleware::budgets};
+use crate::{auth::Gate, middleware::budgets};
 use salvo::{Router, http::StatusCode};
 
 pub(super) const CONTRACT: Contract = Contract {
@@ -19,7 +19,7 @@ pub(super) const CONTRACT: Contract = Contract {
     routes,
 };
 
-fn routes(_app: &App) -> Router {
+fn routes() -> Router {
     let private = Router::new()
         .hoop(Gate { budget: budgets::user })
         .push(Router::with_path("conversations/{id}/messages").get(conversations::list_messages).post(conversations::create_message));

@@ -4,7 +4,7 @@ mod auth;
 mod dialect;
 
 use super::Contract;
-use crate::{App, auth::Gate, middleware::budgets};
+use crate::{auth::Gate, middleware::budgets};
 use salvo::{Router, http::StatusCode};
 
 pub(super) const CONTRACT: Contract = Contract {
@@ -17,7 +17,7 @@ pub(super) const CONTRACT: Contract = Contract {
     routes,
 };
 
-fn routes(_app: &App) -> Router {
+fn routes() -> Router {
     let gate = Gate { budget: budgets::user };
     Router::with_path("api")
         .push(Router::with_path("auth/refresh").post(auth::refresh))

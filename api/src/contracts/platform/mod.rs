@@ -3,7 +3,6 @@
 mod dialect;
 
 use super::Contract;
-use crate::App;
 use salvo::{Router, http::StatusCode};
 
 pub(super) const CONTRACT: Contract = Contract {
@@ -16,6 +15,6 @@ pub(super) const CONTRACT: Contract = Contract {
     routes,
 };
 
-fn routes(_app: &App) -> Router {
+fn routes() -> Router {
     Router::new()
 }

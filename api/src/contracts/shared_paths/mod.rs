@@ -7,7 +7,7 @@ mod sign_in;
 mod wire;
 
 use super::Contract;
-use crate::{App, auth::Gate, middleware::budgets};
+use crate::{auth::Gate, middleware::budgets};
 use salvo::{Router, http::StatusCode};
 
 pub(super) const CONTRACT: Contract = Contract {
@@ -20,7 +20,7 @@ pub(super) const CONTRACT: Contract = Contract {
     routes,
 };
 
-fn routes(_app: &App) -> Router {
+fn routes() -> Router {
     Router::new()
         .push(Router::with_path("api/auth/register").post(sign_in::register))
         .push(Router::with_path("api/auth/login").post(sign_in::login))

@@ -1,6 +1,10 @@
 //! `/openapi.json`, made of the handlers, and Swagger UI at `/docs`.
 
+mod names;
+mod operations;
+
 use crate::contracts;
+use bytes::Bytes;
 use salvo::{
     Depot, FlowCtrl, Handler, Request, Response, Router, async_trait,
     http::{
@@ -20,15 +24,22 @@ const ABOUT: &str = "The published contracts of Switchboard over one inbox. Sign
 /// What any operation may answer besides what its handler says.
 const FAILURES: &[(&str, &str)] = &[("4XX", "The request cannot be served; the body says why"), ("5XX", "Something of ours is away or broken: try again")];
 
-/// The document of everything that `router` serves by endpoints.
-pub(crate) fn document(router: &Router) -> OpenApi {
+/// The document of everything that the contracts serve, webhooks and health included, as JSON.
+pub(crate) fn document(contracts: &Router) -> Result<Bytes, serde_json::Error> {
+    let mut document = serde_json::to_value(described(contracts))?;
+    names::shorten(&mut document);
+    Ok(serde_json::to_vec(&document)?.into())
+}
+
+fn described(contracts: &Router) -> OpenApi {
     let key = |header| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(header)));
     let mut document = OpenApi::with_info(Info::new("Switchboard", env!("CARGO_PKG_VERSION")).description(ABOUT))
         .add_security_scheme("BearerAuth", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer).bearer_format("JWT")))
         .add_security_scheme("AdminToken", key("X-Admin-Token"))
         .add_security_scheme("InternalSecret", key("X-Internal-Secret"))
         .tags(contracts::CONTRACTS.iter().map(|contract| Tag::new(contract.name).description(contract.about)))
-        .merge_router(router);
+        .merge_router(contracts);
+    operations::add(&mut document);
     for (path, item) in document.paths.iter_mut() {
         for (method, operation) in item.operations.iter_mut() {
             complete(path, method, operation);
@@ -56,13 +67,12 @@ fn complete(path: &str, method: &PathItemType, operation: &mut Operation) {
     }
 }
 
-/// `router` with the document of it, and the pages that show it.
-pub(crate) fn add(router: Router) -> Result<Router, serde_json::Error> {
-    let json = serde_json::to_vec(&document(&router))?;
-    Ok(router.push(Router::with_path("openapi.json").get(Document(json.into()))).push(SwaggerUi::new("/openapi.json").into_router("docs")))
+/// The routes that show the document.
+pub(crate) fn routes(document: Bytes) -> Router {
+    Router::new().push(Router::with_path("openapi.json").get(Document(document))).push(SwaggerUi::new("/openapi.json").into_router("docs"))
 }
 
-struct Document(bytes::Bytes);
+struct Document(Bytes);
 
 #[async_trait]
 impl Handler for Document {
@@ -71,5 +81,32 @@ impl Handler for Document {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         res.body = ResBody::Once(self.0.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many handlers a router reaches.
+    fn handlers(router: &Router) -> usize {
+        usize::from(router.goal.is_some()) + router.routers().iter().map(handlers).sum::<usize>()
+    }
+
+    #[test]
+    fn every_route_of_the_contracts_is_described() {
+        let router = Router::new().append(&mut contracts::routes());
+        let document: serde_json::Value = serde_json::from_slice(&document(&router).unwrap()).unwrap();
+        let mut described = 0;
+        let mut ids = std::collections::BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                described += 1;
+                assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{method} {path}: its id is taken");
+                assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{method} {path}");
+                assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path} has no summary");
+            }
+        }
+        assert_eq!(described, handlers(&router) + operations::COUNT);
     }
 }
