@@ -23,6 +23,11 @@ impl HttpConnection {
 
     /// Sends `request` and returns the status of the answer.
     pub fn send(&mut self, request: &[u8]) -> Result<u16> {
+        Ok(self.ask(request)?.0)
+    }
+
+    /// Sends `request` and returns the status and the body of the answer.
+    pub fn ask(&mut self, request: &[u8]) -> Result<(u16, Vec<u8>)> {
         self.stream.write_all(request).context("writing a request")?;
         self.input.clear();
         let mut chunk = [0; 4096];
@@ -31,7 +36,8 @@ impl HttpConnection {
             anyhow::ensure!(count > 0, "the server closed the connection");
             self.input.extend_from_slice(chunk.get(..count).unwrap_or_default());
             if let Some(response) = response::parse(&self.input) {
-                return Ok(response.status);
+                let body = self.input.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |end| end + 4);
+                return Ok((response.status, self.input.split_off(body)));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bench::lab::{self, LabArgs};
-use bench::scenario::{backlog, fair, idle, load_only, rest, soak, storm};
+use bench::scenario::{backlog, fair, idle, load_only, reads, rest, soak, storm};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,6 +29,8 @@ enum Scenario {
     Fair(fair::Fair),
     /// A steady rate for a long time: memory and exactness
     Soak(soak::Soak),
+    /// What frontends read, with a million messages stored
+    Reads(reads::Reads),
     /// Memory at rest
     Rest(rest::Rest),
     /// Send a storm to a server that runs already; nothing is set up or checked
@@ -70,6 +72,7 @@ async fn run(command: &Command) -> Result<bool> {
         Scenario::Backlog(backlog) => backlog::run(lab, backlog).await,
         Scenario::Fair(fair) => fair::run(lab, fair).await,
         Scenario::Soak(soak) => soak::run(lab, soak).await,
+        Scenario::Reads(reads) => reads::run(lab, reads).await,
         Scenario::Rest(rest) => rest::run(lab, rest).await,
         Scenario::Load(load) => return load_only::run(load).await.map(|()| true),
         Scenario::Medians { file } => return bench::medians::print(file).map(|()| true),

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub const APP_SECRET: &str = "bench-app-secret";
+pub const ADMIN_TOKEN: &str = "bench-admin-token";
 pub const WEBHOOK_PATH: &str = "/api/webhook";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -117,6 +118,13 @@ impl Lab {
             ("REDIS_URL", self.args.redis.clone()),
             ("META_APP_SECRET", APP_SECRET.to_owned()),
             ("META_VERIFY_TOKEN", "bench-verify-token".to_owned()),
+            ("JWT_SECRET", "bench-jwt-secret".to_owned()),
+            ("JWT_ACCESS_TTL", "6h".to_owned()),
+            ("DESK_TOKEN_TTL", "6h".to_owned()),
+            ("ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
+            // What is measured is the service, not its limits.
+            ("RATE_LIMIT_USER_PER_MIN", "0".to_owned()),
+            ("RATE_LIMIT_SIGN_IN_PER_MIN", "0".to_owned()),
             ("DISPATCH", self.args.dispatch.clone()),
             ("SWITCHBOARD_HOME", home.display().to_string()),
         ]

@@ -4,6 +4,7 @@ pub mod backlog;
 pub mod fair;
 pub mod idle;
 pub mod load_only;
+pub mod reads;
 pub mod rest;
 pub mod soak;
 pub mod storm;
