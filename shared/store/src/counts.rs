@@ -3,7 +3,7 @@
 use crate::StoreError;
 use chrono::NaiveDate;
 use domain::TenantId;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 /// The sum of some measures over all days.
 pub async fn total(conn: &mut PgConnection, tenant: TenantId, measures: &[String]) -> Result<i64, StoreError> {
@@ -47,5 +47,25 @@ pub async fn by_day(
         since
     )
     .fetch_all(conn)
+    .await?)
+}
+
+/// Folds up to `limit` changes into the counts; returns how many. Safe to run anywhere at any time: a reader sees each change
+/// once, before and after.
+pub async fn fold(pool: &PgPool, limit: i64) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        WITH taken AS (
+          DELETE FROM count_changes WHERE ctid = ANY(ARRAY(SELECT ctid FROM count_changes LIMIT $1 FOR UPDATE SKIP LOCKED))
+          RETURNING tenant_id, measure, day, n),
+        folded AS (
+          INSERT INTO counts AS c (tenant_id, measure, day, n)
+          SELECT tenant_id, measure, day, sum(n) FROM taken GROUP BY 1, 2, 3 HAVING sum(n) <> 0 ORDER BY 1, 2, 3
+          ON CONFLICT (tenant_id, measure, day) DO UPDATE SET n = c.n + excluded.n)
+        SELECT count(*) AS "n!" FROM taken
+        "#,
+        limit
+    )
+    .fetch_one(pool)
     .await?)
 }

@@ -2,7 +2,7 @@
 
 use crate::StoreError;
 use domain::{SessionId, TenantId, UserId, UserRole};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -169,4 +169,24 @@ pub async fn end_all(
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(SessionId).collect())
+}
+
+/// Forgets up to `limit` sessions that are over for 30 days, and as many refresh tokens that were used so long ago (if one comes
+/// again it is refused as unknown). Returns how many sessions and tokens.
+pub async fn forget_old(pool: &PgPool, limit: i64) -> Result<u64, StoreError> {
+    let sessions = sqlx::query!(
+        "DELETE FROM user_sessions WHERE (tenant_id, id) IN (
+           SELECT tenant_id, id FROM user_sessions WHERE expires_at < now() - interval '30 days' ORDER BY expires_at LIMIT $1)",
+        limit
+    )
+    .execute(pool)
+    .await?;
+    let tokens = sqlx::query!(
+        "DELETE FROM refresh_tokens WHERE token_hash IN (
+           SELECT token_hash FROM refresh_tokens WHERE used_at < now() - interval '30 days' ORDER BY used_at LIMIT $1)",
+        limit
+    )
+    .execute(pool)
+    .await?;
+    Ok(sessions.rows_affected() + tokens.rows_affected())
 }

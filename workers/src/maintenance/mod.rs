@@ -2,8 +2,10 @@
 
 mod bells;
 mod cleaner;
+mod counts;
 mod feeder;
 mod gauges;
+mod housekeeping;
 mod lanes;
 mod packing;
 mod rescue;
@@ -71,6 +73,8 @@ fn start<D: Dispatch>(leading: &Leading<D>) -> JoinSet<()> {
     chores.spawn(rescue::rescue(leading.pool.clone(), leading.config.worker_dead_after));
     chores.spawn(retention::retain(leading.pool.clone(), leading.config.raw_retention_days, leading.config.done_retention_days));
     chores.spawn(gauges::measure(leading.pool.clone()));
+    chores.spawn(counts::fold(leading.pool.clone()));
+    chores.spawn(housekeeping::forget(leading.pool.clone()));
     if let Some(redis) = &leading.redis {
         chores.spawn(bells::listen(redis.clone(), leading.bells.clone()));
         chores.spawn(cleaner::clean(redis.clone()));

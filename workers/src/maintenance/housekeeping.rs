@@ -1,0 +1,24 @@
+//! What is kept for a while only: answers to repeated requests, sessions that are over.
+
+use std::time::Duration;
+use store::{PgPool, StoreError, idempotency, sessions, within};
+
+const EVERY: Duration = Duration::from_mins(10);
+const BATCH: i64 = 1_000;
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Forgets for ever.
+pub(super) async fn forget(pool: PgPool) {
+    loop {
+        if let Err(error) = round(&pool).await {
+            tracing::warn!(%error, "could not remove old sessions and answers; trying again in ten minutes");
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn round(pool: &PgPool) -> Result<(), StoreError> {
+    while within(ANSWER_WITHIN, idempotency::forget_old(pool, BATCH)).await? > 0 {}
+    while within(ANSWER_WITHIN, sessions::forget_old(pool, BATCH)).await? > 0 {}
+    Ok(())
+}
