@@ -74,7 +74,7 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
     let commit = GroupCommit {
         pool: pool.clone(),
         connection: Mutex::new(OwnConnection::like(&pool)),
-        channels: ChannelMap::new("WHATSAPP"),
+        channels: ChannelMap::default(),
         waker: waker.clone(),
         backlog: backlog.clone(),
         measures: measures.clone(),
@@ -98,8 +98,8 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
         unverified: Seldom::default(),
         reading: Semaphore::new(config.inbox_max_bytes.div_ceil(1024).clamp(LARGEST_KIB, Semaphore::MAX_PERMITS)),
     };
-    let health = Health::new(pool.clone(), redis.clone(), clock.clone());
-    let app = shared_state(config, address, inbox.clone(), waker, redis, clock)?;
+    let health = Arc::new(Health::new(pool.clone(), redis.clone(), clock.clone()));
+    let app = shared_state(config, address, inbox.clone(), waker, redis, (clock, health.clone()))?;
     let routes = routes::all(routes::Parts {
         app,
         webhook,
@@ -122,7 +122,7 @@ fn shared_state(
     inbox: Inbox,
     waker: Waker,
     redis: Option<redis::Client>,
-    clock: Arc<dyn Clock>,
+    (clock, health): (Arc<dyn Clock>, Arc<Health>),
 ) -> Result<App, StartError> {
     let http = &config.http;
     let tenants = Tenants::connect(&config.database_url, "switchboard-api", config.database_connections)?;
@@ -136,9 +136,10 @@ fn shared_state(
         sessions: Sessions::new(tenants.clone()),
         tenants,
         sealing: Sealing::new(config.encryption_key.as_ref(), &config.old_encryption_keys),
-        limiter: Limiter::new(redis.clone(), clock.clone()),
+        limiter: Limiter::new(redis, clock.clone()),
         clock,
         http: platform::http::client()?,
+        health,
         settings: Settings {
             public_url: http.public_url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", address.port())),
             access_ttl: http.access_ttl,
@@ -150,7 +151,6 @@ fn shared_state(
             rate_limits: http.rate_limits,
             trust_forwarded_for: http.trust_forwarded_for,
             oidc: http.oidc.clone(),
-            redis,
         },
     }))
 }

@@ -18,7 +18,7 @@ const BELIEVED_FOR: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+pub(crate) enum State {
     Up,
     Down,
     Unused,
@@ -33,6 +33,7 @@ struct Report {
     timestamp: String,
 }
 
+#[derive(Debug)]
 pub(crate) struct Health {
     pool: PgPool,
     redis: Option<redis::Client>,
@@ -48,7 +49,7 @@ impl Health {
     }
 
     /// Those who ask during a look wait for it and share it.
-    async fn look(&self) -> (State, State) {
+    pub(crate) async fn look(&self) -> (State, State) {
         let mut last = self.last.lock().await;
         if let Some((at, db, redis)) = *last
             && at.elapsed() < BELIEVED_FOR

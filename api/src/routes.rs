@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(crate) struct Parts {
     pub app: App,
     pub webhook: MetaWebhook,
-    pub health: Health,
+    pub health: Arc<Health>,
     /// `None`: metrics have a port of their own.
     pub metrics: Option<MetricsHandle>,
     /// Origins of frontends.
@@ -26,7 +26,7 @@ pub(crate) struct Parts {
 
 /// All routes, and the document of them.
 pub(crate) fn all(parts: Parts) -> Result<Router, serde_json::Error> {
-    let (webhook, health) = (Arc::new(parts.webhook), Arc::new(parts.health));
+    let (webhook, health) = (Arc::new(parts.webhook), parts.health);
     let mut router = Router::new()
         .push(Router::with_path("api/webhook").post(Receive(webhook.clone())).get(Handshake(webhook.clone())).head(Handshake(webhook)))
         .push(Router::with_path("health").get(Shared(health.clone())).head(Shared(health)));

@@ -3,6 +3,7 @@
 use crate::{
     ApiError,
     auth::{Passwords, RefreshTokens, Sessions, Tokens},
+    health::Health,
     ingress::Inbox,
     middleware::rate_limit::Limiter,
 };
@@ -39,6 +40,7 @@ pub(crate) struct AppState {
     pub sealing: Sealing,
     pub limiter: Limiter,
     pub http: reqwest::Client,
+    pub health: Arc<Health>,
     pub settings: Settings,
 }
 
@@ -55,7 +57,6 @@ pub(crate) struct Settings {
     pub rate_limits: RateLimits,
     pub trust_forwarded_for: bool,
     pub oidc: Option<OidcConfig>,
-    pub redis: Option<redis::Client>,
 }
 
 impl App {

@@ -58,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
         pool: store::connect(url, Role::Worker, "switchboard-worker", config.database_connections)?,
         relaxed: store::connect_relaxed(url, "switchboard-worker-relaxed", config.database_connections)?,
         waker: waker(&config)?,
-        channels: ChannelMap::new("WHATSAPP"),
+        channels: ChannelMap::default(),
         people: PeopleCache::default(),
         human_override_ttl: chrono::TimeDelta::from_std(config.human_override_ttl)?,
     });

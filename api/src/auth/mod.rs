@@ -8,8 +8,9 @@ mod refresh_token;
 mod sessions;
 mod sign_in;
 mod tokens;
+mod user_admin;
 
-pub(crate) use admin_token::{OperatorGate, ServiceGate};
+pub(crate) use admin_token::{Operator, OperatorGate, Service, ServiceGate};
 pub(crate) use caller::{Admin, Caller};
 pub(crate) use gate::{Gate, authenticate};
 pub(crate) use passwords::{BadPassword, Passwords};
@@ -17,3 +18,4 @@ pub(crate) use refresh_token::RefreshTokens;
 pub(crate) use sessions::Sessions;
 pub(crate) use sign_in::{Registration, SignedIn, Speaks, check_password, taken};
 pub(crate) use tokens::{Claims, KeyError, Tokens};
+pub(crate) use user_admin::{NewPerson, PersonChanges, create_user};

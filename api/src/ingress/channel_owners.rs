@@ -1,36 +1,40 @@
 //! Whose a webhook is, by the channels that its body names.
 
-use domain::TenantId;
-use std::collections::HashMap;
-use store::channel_instances::ChannelRef;
+use domain::{ChannelNaming, TenantId};
+use store::channel_map::FoundChannels;
 
 /// The tenant that has all of the channels. `None`: they are of several, or nobody has one of them (yet), or there are none.
-pub(super) fn sole_owner(channel_ids: &[String], channels: &HashMap<String, ChannelRef>) -> Option<TenantId> {
-    let mut owners = channel_ids.iter().map(|id| channels.get(id).map(|channel| channel.tenant_id));
+pub(super) fn sole_owner(naming: ChannelNaming, channel_ids: &[String], channels: &FoundChannels) -> Option<TenantId> {
+    let mut owners = channel_ids.iter().map(|id| channels.get(naming, id).map(|channel| channel.tenant_id));
     let first = owners.next()??;
     owners.all(|owner| owner == Some(first)).then_some(first)
 }
 
 /// In whose lane the webhook waits: the first tenant who has one of the channels, for a job writes the parts of all.
-pub(super) fn first_owner(channel_ids: &[String], channels: &HashMap<String, ChannelRef>) -> Option<TenantId> {
-    channel_ids.iter().find_map(|id| channels.get(id).map(|channel| channel.tenant_id))
+pub(super) fn first_owner(naming: ChannelNaming, channel_ids: &[String], channels: &FoundChannels) -> Option<TenantId> {
+    channel_ids.iter().find_map(|id| channels.get(naming, id).map(|channel| channel.tenant_id))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::ChannelInstanceId;
+    use domain::{ChannelInstanceId, ChannelType};
+    use store::channel_instances::ChannelRef;
+
+    const NAMING: ChannelNaming = ChannelNaming::ExternalId(ChannelType::WhatsApp);
 
     fn owner(ids: &[&str]) -> Option<i32> {
         owners(ids).0
     }
 
     fn owners(ids: &[&str]) -> (Option<i32>, Option<i32>) {
-        let channels: HashMap<_, _> = [("a", 1), ("b", 1), ("c", 2)]
-            .map(|(id, tenant)| (id.to_owned(), ChannelRef { tenant_id: TenantId(tenant), id: ChannelInstanceId::generate() }))
-            .into();
+        let mut channels = FoundChannels::default();
+        for (id, tenant) in [("a", 1), ("b", 1), ("c", 2)] {
+            let channel = ChannelRef { tenant_id: TenantId(tenant), id: ChannelInstanceId::generate(), kind: ChannelType::WhatsApp };
+            channels.insert(NAMING, id.to_owned(), channel);
+        }
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-        (sole_owner(&ids, &channels).map(|tenant| tenant.0), first_owner(&ids, &channels).map(|tenant| tenant.0))
+        (sole_owner(NAMING, &ids, &channels).map(|tenant| tenant.0), first_owner(NAMING, &ids, &channels).map(|tenant| tenant.0))
     }
 
     #[test]

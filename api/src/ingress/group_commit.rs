@@ -111,11 +111,13 @@ impl GroupCommit {
     }
 
     async fn resolve(&self, mut events: Vec<NewRawEvent>, trace: Option<TraceContext>) -> Result<Rows, Failure> {
-        let ids = events.iter().flat_map(|event| event.channel_ids.iter().map(String::as_str));
-        let channels = in_time(self.channels.resolve(&self.pool, ids)).await?;
-        let lanes = events.iter().map(|event| first_owner(&event.channel_ids, &channels)).collect();
+        let channels = {
+            let named: Vec<_> = events.iter().flat_map(|event| event.channel_ids.iter().map(|id| (event.naming, id.as_str()))).collect();
+            in_time(self.channels.resolve(&self.pool, &named)).await?
+        };
+        let lanes = events.iter().map(|event| first_owner(event.naming, &event.channel_ids, &channels)).collect();
         for event in &mut events {
-            event.tenant_id = sole_owner(&event.channel_ids, &channels);
+            event.tenant_id = sole_owner(event.naming, &event.channel_ids, &channels);
         }
         Ok(Rows { events, lanes, trace: trace.map(|trace| trace.to_string()) })
     }

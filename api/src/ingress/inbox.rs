@@ -160,7 +160,7 @@ impl Inbox {
 pub(super) mod tests {
     use super::*;
     use bytes::Bytes;
-    use domain::RawEventId;
+    use domain::{ChannelNaming, RawEventId};
 
     /// A webhook of `bytes` bytes for `gate`, and where its answer arrives.
     pub(in crate::ingress) fn held(gate: &Arc<Gate>, bytes: usize) -> (Held, oneshot::Receiver<Result<(), Refusal>>) {
@@ -169,6 +169,7 @@ pub(super) mod tests {
             tenant_id: None,
             channel_kind: "test",
             channel_ids: Vec::new(),
+            naming: ChannelNaming::InstanceId,
             trace_id: None,
             received_at: chrono::DateTime::UNIX_EPOCH,
             body: Bytes::from(vec![0; bytes]),

@@ -126,6 +126,7 @@ impl MetaWebhook {
             channel_kind: whatsapp_cloud::KIND,
             // A signed body that cannot be read is kept as well: its job will say what is wrong with it.
             channel_ids: whatsapp_cloud::route(&body).unwrap_or_default(),
+            naming: whatsapp_cloud::CHANNEL.naming,
             trace_id: Some(trace.trace_id().to_string()),
             received_at: self.clock.now(),
             body,

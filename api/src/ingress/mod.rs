@@ -8,6 +8,7 @@ mod group_commit;
 mod inbox;
 mod measures;
 mod meta_webhook;
+mod normalized;
 mod parts;
 mod seldom;
 mod writer;

@@ -2,6 +2,7 @@
 
 use crate::{ApiError, App, auth::Caller, reply::Reply};
 use aws_lc_rs::digest::{SHA256, digest};
+use domain::TenantId;
 use salvo::{
     Depot, Extractible, Request, Writer,
     extract::Metadata,
@@ -82,12 +83,22 @@ pub(crate) enum Begun<T, const STATUS: u16> {
 }
 
 impl App {
-    /// Begins the transaction of a request that creates or sends.
+    /// Begins the transaction of a user's request that creates or sends.
     pub(crate) async fn begin_once<T, const STATUS: u16>(&self, caller: &Caller, key: &RequestKey) -> Result<Begun<T, STATUS>, ApiError> {
-        let mut tx = self.tenants.begin(caller.tenant).await?;
+        self.begin_once_as(caller.tenant, &caller.actor, key).await
+    }
+
+    /// The same, for whoever `who` names.
+    pub(crate) async fn begin_once_as<T, const STATUS: u16>(
+        &self,
+        tenant: TenantId,
+        who: &str,
+        key: &RequestKey,
+    ) -> Result<Begun<T, STATUS>, ApiError> {
+        let mut tx = self.tenants.begin(tenant).await?;
         let Some(Key { key, request, body_hash }) = &key.0 else { return Ok(Begun::Work(Work { tx, key: None })) };
-        let request = format!("{request} {}", caller.user);
-        match idempotency::claim(&mut tx, caller.tenant, KeyedRequest { key, request: &request, body_hash }).await? {
+        let request = format!("{request} {who}");
+        match idempotency::claim(&mut tx, tenant, KeyedRequest { key, request: &request, body_hash }).await? {
             Claim::New => Ok(Begun::Work(Work { tx, key: Some(key.clone()) })),
             Claim::Done { status, response } => Ok(Begun::Answered(Reply::repeated(status, response)?)),
             Claim::Different => Err(ApiError::conflict("idempotency_key_used", "This Idempotency-Key was used for another request: take a new one")),

@@ -37,6 +37,13 @@ impl Fields {
         text.to_owned()
     }
 
+    /// A text of at most `most` characters.
+    pub(crate) fn at_most(&mut self, text: Option<&str>, field: &'static str, most: usize) {
+        if text.is_some_and(|text| text.chars().count() > most) {
+            self.wrong(field, format!("must have at most {most} characters"));
+        }
+    }
+
     /// Up to 50 tags of 1 to 50 characters, without the spaces around them and each once.
     pub(crate) fn tags(&mut self, tags: &[String], field: &'static str) -> Vec<String> {
         let mut kept: Vec<String> = Vec::new();

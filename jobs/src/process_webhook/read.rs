@@ -3,11 +3,11 @@
 use super::ProcessWebhook;
 use crate::{Claimed, JobContext, JobError};
 use chrono::{DateTime, Utc};
-use domain::{ChannelEvent, JobId, RawEventId, TenantId};
+use domain::{ChannelEvent, ChannelNaming, JobId, RawEventId, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::{
     PgConnection,
-    channel_instances::ChannelRef,
+    channel_map::FoundChannels,
     inbound::Located,
     raw_events::{self, RawEvent},
 };
@@ -27,6 +27,7 @@ pub(super) struct Contents {
 
 /// A raw event, taken apart, or why it cannot be.
 struct Parsed {
+    naming: ChannelNaming,
     tenant_id: Option<TenantId>,
     received_at: DateTime<Utc>,
     parts: Result<Vec<Part>, String>,
@@ -50,9 +51,7 @@ pub(super) async fn read(conn: &mut PgConnection, batch: &[Claimed<ProcessWebhoo
     let ids: BTreeSet<RawEventId> = batch.iter().flat_map(|job| &job.payload.event_ids).copied().collect();
     let raw = raw_events::read(conn, &ids.into_iter().collect::<Vec<_>>()).await?;
     let mut events = parse_all(raw).await;
-    let parts = events.values().filter_map(|event| event.parts.as_ref().ok()).flatten();
-    let external_ids: BTreeSet<&str> = parts.filter_map(|part| part.channel_external_id.as_deref()).collect();
-    let channels = ctx.services.channels.resolve(&ctx.services.pool, external_ids).await?;
+    let channels = ctx.services.channels.resolve(&ctx.services.pool, &named(&events)).await?;
 
     let mut contents = Contents::default();
     // A job for one part first: otherwise a job for the whole event would take the part, and leave it with nothing to fail on.
@@ -68,6 +67,12 @@ pub(super) async fn read(conn: &mut PgConnection, batch: &[Claimed<ProcessWebhoo
     // Jobs come in the order of their lanes; arrival is the order of event ids.
     contents.items.sort_by_key(|(_, item)| (item.raw_event_id, item.event.position));
     Ok(contents)
+}
+
+/// The channels that the events name.
+fn named(events: &HashMap<RawEventId, Parsed>) -> Vec<(ChannelNaming, &str)> {
+    let parts = events.values().flat_map(|event| event.parts.iter().flatten().map(|part| (event.naming, part)));
+    parts.filter_map(|(naming, part)| Some((naming, part.channel_external_id.as_deref()?))).collect()
 }
 
 /// Parses where the runtime's other tasks do not wait for it, if it is much.
@@ -86,13 +91,15 @@ async fn parse_all(raw: Vec<RawEvent>) -> HashMap<RawEventId, Parsed> {
 }
 
 fn parse(event: &RawEvent) -> Parsed {
-    let parts = match channels::registry::find(&event.channel_kind) {
+    let kind = channels::registry::find(&event.channel_kind);
+    let parts = match kind {
         Some(kind) => {
             (kind.parse)(&event.body).map(|events| events.into_iter().map(Part::from).collect()).map_err(|error| error.to_string())
         }
         None => Err(format!("there is no channel kind {}", event.channel_kind)),
     };
-    Parsed { tenant_id: event.tenant_id, received_at: event.received_at, parts }
+    let naming = kind.map_or(ChannelNaming::InstanceId, |kind| kind.naming);
+    Parsed { naming, tenant_id: event.tenant_id, received_at: event.received_at, parts }
 }
 
 impl Contents {
@@ -102,7 +109,7 @@ impl Contents {
         job: &Claimed<ProcessWebhook>,
         raw_event_id: RawEventId,
         event: &mut Parsed,
-        channels: &HashMap<String, ChannelRef>,
+        channels: &FoundChannels,
     ) {
         let parts = match &mut event.parts {
             Ok(parts) => parts,
@@ -117,7 +124,7 @@ impl Contents {
         for part in parts.iter_mut().filter(|part| only.is_none_or(|position| position == part.position)) {
             let Some(external_id) = &part.channel_external_id else { continue };
             // What was received for one tenant is not shown to another who has the channel since.
-            let channel = channels.get(external_id).filter(|channel| event.tenant_id.is_none_or(|tenant| tenant == channel.tenant_id));
+            let channel = channels.get(event.naming, external_id).filter(|channel| event.tenant_id.is_none_or(|tenant| tenant == channel.tenant_id));
             let Some(channel) = channel else {
                 unrouted += 1;
                 continue;

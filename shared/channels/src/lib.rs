@@ -3,6 +3,7 @@
 
 mod lenient_json;
 pub mod meta_signature;
+pub mod normalized;
 mod parse_error;
 pub mod registry;
 pub mod whatsapp_cloud;

@@ -1,13 +1,15 @@
 //! The list of channels, one line each. Nobody outside a channel's folder matches on its kind.
 
-use crate::{ParseError, whatsapp_cloud};
-use domain::ChannelEvent;
+use crate::{ParseError, normalized, whatsapp_cloud};
+use domain::{ChannelEvent, ChannelNaming};
 
 /// What the rest of Switchboard needs of a channel to take its webhooks.
 #[derive(Clone, Copy, Debug)]
 pub struct ChannelKind {
-    /// Stored as text (`channel_instances.kind`) and part of the webhook's path; never changes.
+    /// Stored as text (`raw_webhook_events.channel_kind`); never changes.
     pub kind: &'static str,
+    /// What the ids of our ends are.
+    pub naming: ChannelNaming,
     /// The ids of our ends that a body names, each once, in the body's order. Runs on every webhook.
     pub route: fn(&[u8]) -> Result<Vec<String>, ParseError>,
     /// Everything that a body tells, in its order.
@@ -15,7 +17,7 @@ pub struct ChannelKind {
 }
 
 /// All channels.
-pub static CHANNELS: &[ChannelKind] = &[whatsapp_cloud::CHANNEL];
+pub static CHANNELS: &[ChannelKind] = &[whatsapp_cloud::CHANNEL, normalized::CHANNEL];
 
 /// The channel of this kind, if there is one.
 pub fn find(kind: &str) -> Option<&'static ChannelKind> {

@@ -1,6 +1,7 @@
 //! The words Switchboard is written in: ids, channels, messages, statuses. Pure values; no I/O of any kind.
 
 pub mod channel_event;
+pub mod channel_type;
 pub mod delivery_status;
 pub mod ids;
 pub mod user_role;
@@ -9,6 +10,7 @@ pub use channel_event::{
     ChannelEvent, Direction, EventBody, Media, MessageEdit, MessageReaction, MessageRevoke, NewMessage, PersonChanged, PersonRef,
     StatusUpdate,
 };
+pub use channel_type::{ChannelNaming, ChannelType};
 pub use delivery_status::DeliveryStatus;
 pub use ids::{
     CalendarEventId, ChannelInstanceId, ContactImportId, ConversationId, CustomerId, JobId, MessageId, RawEventId, SessionId, TemplateId,

@@ -1,12 +1,13 @@
-//! Channels by the provider's id, remembered for a while. Misses are never remembered: a channel may be created any moment.
+//! Channels by the ids that webhooks name, remembered for a while. Misses are never remembered: a channel may be created any moment.
 
 use crate::{
     StoreError,
-    channel_instances::{ChannelRef, find_by_external_ids},
+    channel_instances::{ChannelRef, find},
 };
+use domain::ChannelNaming;
 use sqlx::PgPool;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -14,61 +15,67 @@ use std::{
 /// How long a hit is believed. A provider's id practically never moves to another tenant; if it does, what comes so soon after
 /// counts as unrouted (with a warning), since it was received for the tenant before.
 const BELIEVED_FOR: Duration = Duration::from_secs(30);
-/// Beyond this many channels the map starts over, so that its memory is bounded.
+/// Beyond this many channels of one naming the map starts over, so that its memory is bounded.
 const CAPACITY: usize = 100_000;
 
-/// A cache of one channel type, shared by everything in a process.
-#[derive(Debug)]
+/// A cache that everything in a process shares.
+#[derive(Debug, Default)]
 pub struct ChannelMap {
-    channel_type: &'static str,
-    known: Mutex<HashMap<String, (ChannelRef, Instant)>>,
+    known: Mutex<HashMap<ChannelNaming, HashMap<String, (ChannelRef, Instant)>>>,
+}
+
+/// The channels of a batch.
+#[derive(Debug, Default)]
+pub struct FoundChannels(HashMap<ChannelNaming, HashMap<String, ChannelRef>>);
+
+impl FoundChannels {
+    /// `None`: nobody has it.
+    pub fn get(&self, naming: ChannelNaming, id: &str) -> Option<&ChannelRef> {
+        self.0.get(&naming)?.get(id)
+    }
+
+    /// Adds a channel.
+    pub fn insert(&mut self, naming: ChannelNaming, id: String, channel: ChannelRef) {
+        self.0.entry(naming).or_default().insert(id, channel);
+    }
 }
 
 impl ChannelMap {
-    /// `channel_type`: as in `channel_instances.type`, for example `WHATSAPP`.
-    pub fn new(channel_type: &'static str) -> Self {
-        Self { channel_type, known: Mutex::default() }
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<String, (ChannelRef, Instant)>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<ChannelNaming, HashMap<String, (ChannelRef, Instant)>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The channels of `external_ids`; those that nobody has are absent. At most one query, for what is not remembered.
-    pub async fn resolve<'a>(
-        &self,
-        pool: &PgPool,
-        external_ids: impl IntoIterator<Item = &'a str>,
-    ) -> Result<HashMap<String, ChannelRef>, StoreError> {
+    /// The channels of these ids; those that nobody has are absent. At most one query for each naming, for what is not remembered.
+    pub async fn resolve(&self, pool: &PgPool, named: &[(ChannelNaming, &str)]) -> Result<FoundChannels, StoreError> {
         let now = Instant::now();
-        let mut found = HashMap::new();
-        let mut missing = Vec::new();
+        let mut found = FoundChannels::default();
+        let mut missing: HashMap<ChannelNaming, BTreeSet<String>> = HashMap::new();
         {
             let known = self.known();
-            for id in external_ids {
-                if found.contains_key(id) {
+            for &(naming, id) in named {
+                if found.get(naming, id).is_some() {
                     continue;
                 }
-                match known.get(id) {
-                    Some((channel, at)) if now.duration_since(*at) < BELIEVED_FOR => {
-                        found.insert(id.to_owned(), *channel);
+                match known.get(&naming).and_then(|of_naming| of_naming.get(id)) {
+                    Some((channel, at)) if now.duration_since(*at) < BELIEVED_FOR => found.insert(naming, id.to_owned(), *channel),
+                    _ => {
+                        missing.entry(naming).or_default().insert(id.to_owned());
                     }
-                    _ => missing.push(id.to_owned()),
                 }
             }
         }
-        if missing.is_empty() {
-            return Ok(found);
+        for (naming, ids) in missing {
+            let read = find(pool, naming, &ids.into_iter().collect::<Vec<_>>()).await?;
+            let mut known = self.known();
+            let of_naming = known.entry(naming).or_default();
+            if of_naming.len() + read.len() > CAPACITY {
+                of_naming.clear();
+            }
+            of_naming.extend(read.iter().map(|(id, channel)| (id.clone(), (*channel, now))));
+            for (id, channel) in read {
+                found.insert(naming, id, channel);
+            }
         }
-        missing.sort_unstable();
-        missing.dedup();
-        let read = find_by_external_ids(pool, self.channel_type, &missing).await?;
-        let mut known = self.known();
-        if known.len() + read.len() > CAPACITY {
-            known.clear();
-        }
-        known.extend(read.iter().map(|(id, channel)| (id.clone(), (*channel, now))));
-        found.extend(read);
         Ok(found)
     }
 }

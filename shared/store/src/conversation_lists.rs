@@ -4,8 +4,8 @@
 //! source and status that is asked for, as many index entries as are shown (and skipped).
 
 use crate::{StoreError, counts};
-use chrono::{DateTime, Utc};
-use domain::{ConversationId, CustomerId, TenantId};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use domain::{ConversationId, TenantId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -19,11 +19,21 @@ pub const STATUSES: &[&str] = &["open", "closed", "snoozed"];
 pub struct ListFilter<'a> {
     pub sources: &'a [&'a str],
     pub statuses: &'a [&'a str],
+    /// Only those that the list shows behind this one.
+    pub after: Option<Cursor>,
+}
+
+/// A place in the list: see [`ListedConversation::cursor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    active_slot: NaiveDateTime,
+    active_at: DateTime<Utc>,
+    id: Uuid,
 }
 
 impl Default for ListFilter<'_> {
     fn default() -> Self {
-        Self { sources: SOURCES, statuses: STATUSES }
+        Self { sources: SOURCES, statuses: STATUSES, after: None }
     }
 }
 
@@ -41,6 +51,8 @@ pub struct ListedConversation {
     pub overridden: bool,
     pub unread_count: i32,
     pub last_message_at: Option<DateTime<Utc>>,
+    /// The five minutes that the list sorts by first.
+    pub active_slot: NaiveDateTime,
     pub tags: Vec<String>,
     pub meta: serde_json::Value,
     pub created_at: DateTime<Utc>,
@@ -72,7 +84,7 @@ pub async fn list(
         ListedConversation,
         r#"
         SELECT c.tenant_id, c.id, c.channel_instance_id, c.channel_source, c.status, c.assigned_to, c.human_override_until,
-               coalesce(c.human_override_until > ledger_now(), false) AS "overridden!", c.unread_count, c.last_message_at, c.tags, c.meta,
+               coalesce(c.human_override_until > ledger_now(), false) AS "overridden!", c.unread_count, c.last_message_at, c.active_slot, c.tags, c.meta,
                c.created_at, c.updated_at, c.closed_at, c.customer_id, cu.number AS customer_number, cu.name AS customer_name,
                cu.phone_number AS customer_phone, cu.email AS customer_email,
                (SELECT i.external_id FROM customer_identities i WHERE i.tenant_id = c.tenant_id AND i.customer_id = c.customer_id LIMIT 1) AS external_id,
@@ -82,6 +94,8 @@ pub async fn list(
           CROSS JOIN LATERAL (
             SELECT * FROM chat_conversations c
             WHERE c.tenant_id = t.tenant_id AND c.channel_source = s.source AND c.status = st.status AND c.merged_into IS NULL
+              AND c.active_slot <= coalesce($6, 'infinity'::timestamp)
+              AND ($6 IS NULL OR (c.active_slot, coalesce(c.last_message_at, c.created_at), c.id) < ($6, $7::timestamptz, $8::uuid))
             ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC LIMIT $4::int8 + $5::int8) x
           ORDER BY x.active_slot DESC, coalesce(x.last_message_at, x.created_at) DESC, x.id DESC LIMIT $4 OFFSET $5) c
         JOIN customers cu ON cu.tenant_id = c.tenant_id AND cu.id = c.customer_id
@@ -94,7 +108,10 @@ pub async fn list(
         filter.sources as _,
         filter.statuses as _,
         limit,
-        offset
+        offset,
+        filter.after.map(|cursor| cursor.active_slot),
+        filter.after.map(|cursor| cursor.active_at),
+        filter.after.map(|cursor| cursor.id)
     )
     .fetch_all(conn)
     .await?)
@@ -159,7 +176,7 @@ async fn some(conn: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) -> Result
         ListedConversation,
         r#"
         SELECT c.tenant_id, c.id, c.channel_instance_id, c.channel_source, c.status, c.assigned_to, c.human_override_until,
-               coalesce(c.human_override_until > ledger_now(), false) AS "overridden!", c.unread_count, c.last_message_at, c.tags, c.meta,
+               coalesce(c.human_override_until > ledger_now(), false) AS "overridden!", c.unread_count, c.last_message_at, c.active_slot, c.tags, c.meta,
                c.created_at, c.updated_at, c.closed_at, c.customer_id, cu.number AS customer_number, cu.name AS customer_name,
                cu.phone_number AS customer_phone, cu.email AS customer_email,
                (SELECT i.external_id FROM customer_identities i WHERE i.tenant_id = c.tenant_id AND i.customer_id = c.customer_id LIMIT 1) AS external_id,
@@ -177,6 +194,12 @@ async fn some(conn: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) -> Result
     )
     .fetch_all(conn)
     .await?)
+}
+
+/// Whose a conversation is. For operators and services, who do not name the tenant.
+pub async fn tenant_of(conn: &mut PgConnection, id: ConversationId) -> Result<Option<TenantId>, StoreError> {
+    let tenant = sqlx::query_scalar!("SELECT tenant_id FROM chat_conversations WHERE id = $1", id.0).fetch_optional(conn).await?;
+    Ok(tenant.map(TenantId))
 }
 
 /// The tenants whose newest conversation is among the newest `limit` of all: the newest `limit` conversations of all tenants
@@ -208,8 +231,9 @@ impl ListedConversation {
         ConversationId(self.id)
     }
 
-    pub fn customer(&self) -> CustomerId {
-        CustomerId(self.customer_id)
+    /// Where it is in the list.
+    pub fn cursor(&self) -> Cursor {
+        Cursor { active_slot: self.active_slot, active_at: self.last_message_at.unwrap_or(self.created_at), id: self.id }
     }
 
     /// What a list shows as the person's name: the name, else the number, else the channel's id.

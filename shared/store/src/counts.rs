@@ -50,7 +50,20 @@ pub async fn by_day(
     .await?)
 }
 
-/// Folds up to `limit` changes into the counts; returns how many. Safe to run anywhere at any time: a reader sees each change
+/// The sum of some measures over all days and tenants. For operators.
+pub async fn total_of_all(conn: &mut PgConnection, measures: &[String]) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT (coalesce((SELECT sum(n) FROM counts WHERE tenant_id = 0 AND measure = ANY($1)), 0)
+              + coalesce((SELECT sum(n) FROM count_changes WHERE measure = ANY($1)), 0))::int8 AS "total!"
+        "#,
+        measures
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// Folds up to `limit` changes into the counts, of each tenant and (as tenant 0) of all; returns how many. Safe to run anywhere at any time: a reader sees each change
 /// once, before and after.
 pub async fn fold(pool: &PgPool, limit: i64) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar!(
@@ -60,7 +73,8 @@ pub async fn fold(pool: &PgPool, limit: i64) -> Result<i64, StoreError> {
           RETURNING tenant_id, measure, day, n),
         folded AS (
           INSERT INTO counts AS c (tenant_id, measure, day, n)
-          SELECT tenant_id, measure, day, sum(n) FROM taken GROUP BY 1, 2, 3 HAVING sum(n) <> 0 ORDER BY 1, 2, 3
+          SELECT coalesce(tenant_id, 0), measure, day, sum(n) FROM taken GROUP BY GROUPING SETS ((tenant_id, measure, day), (measure, day))
+          HAVING sum(n) <> 0 ORDER BY 1, 2, 3
           ON CONFLICT (tenant_id, measure, day) DO UPDATE SET n = c.n + excluded.n)
         SELECT count(*) AS "n!" FROM taken
         "#,

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod audit;
+pub mod calendar_events;
 pub mod channel_instances;
 pub mod channel_map;
+pub mod channels;
 pub mod connect;
 pub mod conversation_lists;
 pub mod conversations;
@@ -23,6 +25,7 @@ pub mod sessions;
 pub mod sign_in;
 pub mod tenancy;
 pub mod tenants;
+pub mod tickets;
 pub mod users;
 
 pub use connect::{OwnConnection, Role, connect, connect_relaxed, migrate, within};

@@ -223,3 +223,10 @@ pub async fn get(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> Re
     .fetch_optional(conn)
     .await?)
 }
+
+/// How many of the customers' messages nobody has read: those since a person last answered in, or marked as read, their conversation.
+pub async fn count_unread(conn: &mut PgConnection, tenant: TenantId) -> Result<i64, StoreError> {
+    let inbound: Vec<String> = STATUSES.iter().map(|status| format!("message:inbound:{status}")).collect();
+    let (inbound, read) = (counts::total(conn, tenant, &inbound).await?, counts::total(conn, tenant, &["read".to_owned()]).await?);
+    Ok((inbound - read).max(0))
+}

@@ -1,9 +1,9 @@
 //! What the operator's tool asks to see whether everything runs.
 
-use crate::StoreError;
+use crate::{StoreError, conversation_lists, counts, messages::MessageFilter};
 use chrono::{DateTime, Utc};
 use domain::{ConversationId, TenantId};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 /// A message as it is shown to an operator.
 #[derive(Clone, Debug)]
@@ -16,6 +16,32 @@ pub struct ShownMessage {
     pub external_id: Option<String>,
     pub customer_name: Option<String>,
     pub customer_phone: Option<String>,
+}
+
+/// Figures of all tenants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Conversations that are open.
+    pub active_chats: i64,
+    pub messages: i64,
+    /// Dead jobs and failed messages of the last 24 hours.
+    pub errors_24h: i64,
+}
+
+/// Counts, from the totals; what failed, from indexes that hold nothing else.
+pub async fn figures(conn: &mut PgConnection) -> Result<Figures, StoreError> {
+    let open: Vec<String> = conversation_lists::SOURCES.iter().map(|source| format!("conversation:{source}:open")).collect();
+    let errors_24h = sqlx::query_scalar!(
+        r#"SELECT (SELECT count(*) FROM jobs_dead WHERE died_at > now() - interval '24 hours')
+                + (SELECT count(*) FROM chat_messages WHERE status = 'failed' AND id >= first_id_at(now() - interval '24 hours')) AS "n!""#
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    Ok(Figures {
+        active_chats: counts::total_of_all(conn, &open).await?,
+        messages: counts::total_of_all(conn, &MessageFilter::default().measures()).await?,
+        errors_24h,
+    })
 }
 
 /// The database's time: an answer means that it is up.

@@ -3,7 +3,7 @@
 use crate::{StoreError, ledger::NewJob};
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::{RawEventId, TenantId};
+use domain::{ChannelNaming, RawEventId, TenantId};
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
 
@@ -16,8 +16,10 @@ pub struct NewRawEvent {
     pub tenant_id: Option<TenantId>,
     /// `channels::ChannelKind::kind`, for example `whatsapp_cloud`.
     pub channel_kind: &'static str,
-    /// The provider's channel ids that the body names.
+    /// The ids of channels that the body names.
     pub channel_ids: Vec<String>,
+    /// What these ids are; not stored, since the kind tells it.
+    pub naming: ChannelNaming,
     pub trace_id: Option<String>,
     pub received_at: DateTime<Utc>,
     pub body: Bytes,

@@ -5,6 +5,25 @@ use domain::{ChannelInstanceId, TenantId};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+/// A tenant, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantRow {
+    pub id: i32,
+    pub public_id: Uuid,
+    pub store_name: String,
+}
+
+/// All tenants, or those with these ids, by id. For operators.
+pub async fn list(conn: &mut PgConnection, ids: Option<&[i32]>) -> Result<Vec<TenantRow>, StoreError> {
+    Ok(sqlx::query_as!(
+        TenantRow,
+        "SELECT id, public_id, store_name FROM tenants WHERE $1::int4[] IS NULL OR id = ANY($1) ORDER BY id",
+        ids
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 /// A tenant's WhatsApp channel, as `switchboard seed` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeededChannel {

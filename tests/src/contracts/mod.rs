@@ -1,11 +1,15 @@
 //! The published contracts, as their frontends use them.
 
 mod analytics;
+mod channels;
 mod conversations;
+mod desk;
 mod idempotency;
 mod messages;
+mod nexus;
 mod sign_in;
 mod tenancy;
+mod users;
 
 use crate::harness::{App, User, text_to};
 

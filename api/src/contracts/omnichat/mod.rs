@@ -1,7 +1,9 @@
 //! The omnichannel inbox contract: refreshing and signing out, channels, sending.
 
 mod auth;
+mod channels;
 mod dialect;
+mod telegram_user;
 
 use super::Contract;
 use crate::{auth::Gate, middleware::budgets};
@@ -21,5 +23,19 @@ fn routes() -> Router {
     let gate = Gate { budget: budgets::user };
     Router::with_path("api")
         .push(Router::with_path("auth/refresh").post(auth::refresh))
-        .push(Router::new().hoop(gate).push(Router::with_path("auth/logout").post(auth::logout)))
+        .push(
+            Router::new()
+                .hoop(gate)
+                .push(Router::with_path("auth/logout").post(auth::logout))
+                .push(Router::with_path("channels").get(channels::list_channels).post(channels::post_channel))
+                .push(
+                    Router::with_path("channels/{channel_id}")
+                        .get(channels::get_channel)
+                        .patch(channels::patch_channel)
+                        .delete(channels::delete_channel),
+                )
+                .push(Router::with_path("telegram/user/start").post(telegram_user::start_telegram_user))
+                .push(Router::with_path("telegram/user/confirm").post(telegram_user::confirm_telegram_user))
+                .push(Router::with_path("telegram/user/logout").post(telegram_user::logout_telegram_user)),
+        )
 }

@@ -1,14 +1,17 @@
 //! The agent platform contract. Its error body also answers for paths that no contract owns.
 
+mod audit_log;
 mod dialect;
+mod users;
 
 use super::Contract;
+use crate::{auth::Gate, middleware::budgets};
 use salvo::{Router, http::StatusCode};
 
 pub(super) const CONTRACT: Contract = Contract {
     name: "platform",
-    about: "Agent platform: users",
-    paths: &["/api/auth/users"],
+    about: "Agent platform: users and the audit log",
+    paths: &["/api/auth/users", "/api/auth/audit-log"],
     invalid_status: StatusCode::UNPROCESSABLE_ENTITY,
     error_body: dialect::error_body,
     error_schema: dialect::error_schema,
@@ -16,5 +19,9 @@ pub(super) const CONTRACT: Contract = Contract {
 };
 
 fn routes() -> Router {
-    Router::new()
+    Router::with_path("api/auth")
+        .hoop(Gate { budget: budgets::platform })
+        .push(Router::with_path("users").get(users::list_users).post(users::post_user))
+        .push(Router::with_path("users/{user_id}").get(users::get_user).patch(users::patch_user).delete(users::delete_user))
+        .push(Router::with_path("audit-log").get(audit_log::list_audit_log))
 }

@@ -17,14 +17,17 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+use crate::registry::ChannelKind;
+use domain::{ChannelNaming, ChannelType};
+
 pub use parse::parse;
 pub use route::route;
 
-/// `channel_instances.kind`; its external id is Meta's `phone_number_id`.
+/// Its channels' external id is Meta's `phone_number_id`.
 pub const KIND: &str = "whatsapp_cloud";
 
 /// What the registry lists.
-pub const CHANNEL: crate::registry::ChannelKind = crate::registry::ChannelKind { kind: KIND, route, parse };
+pub const CHANNEL: ChannelKind = ChannelKind { kind: KIND, naming: ChannelNaming::ExternalId(ChannelType::WhatsApp), route, parse };
 
 /// The only `object` whose webhooks are WhatsApp's.
 /// Others (`page`, `instagram`) may reach the same address if one Meta app subscribes to several products.

@@ -1,7 +1,7 @@
 //! Edits, revokes and reactions. Each may come before its message (then it makes the row) and in any order: the latest by
 //! the provider's time stays.
 
-use super::{CHANNEL_SOURCE, Located, effective_time, of_kind, row_key};
+use super::{Located, effective_time, of_kind, row_key};
 use crate::StoreError;
 use domain::{EventBody, MessageEdit, MessageId, MessageReaction, MessageRevoke};
 use serde_json::{Value, json};
@@ -29,9 +29,9 @@ async fn edits(conn: &mut PgConnection, items: &[Located]) -> Result<usize, Stor
         r#"
         INSERT INTO chat_messages AS m (tenant_id, id, channel_instance_id, external_id, direction, message_type, status, channel_source, sent_at,
                                         content, media, edited_at)
-        SELECT e.tenant_id, e.id, e.channel_instance_id, e.external_id, 'system', 'placeholder', 'pending', $6, e.at, e.content, e.media, e.at
-        FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $7::text[], $8::jsonb[])
-             AS e(tenant_id, id, channel_instance_id, external_id, at, content, media)
+        SELECT e.tenant_id, e.id, e.channel_instance_id, e.external_id, 'system', 'placeholder', 'pending', e.source, e.at, e.content, e.media, e.at
+        FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::jsonb[])
+             AS e(tenant_id, id, channel_instance_id, external_id, at, source, content, media)
         ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE
           SET content = excluded.content, media = coalesce(excluded.media, m.media), edited_at = excluded.edited_at
           WHERE m.edited_at IS NULL OR m.edited_at < excluded.edited_at
@@ -41,7 +41,7 @@ async fn edits(conn: &mut PgConnection, items: &[Located]) -> Result<usize, Stor
         &rows.iter().map(|(item, _)| item.channel.id.0).collect::<Vec<_>>(),
         &rows.iter().map(|(_, edit)| edit.target_external_id.clone()).collect::<Vec<_>>(),
         &rows.iter().map(|(item, edit)| effective_time(edit.at, item.received_at)).collect::<Vec<_>>(),
-        CHANNEL_SOURCE,
+        &rows.iter().map(|(item, _)| item.channel.kind.source()).collect::<Vec<_>>() as _,
         &rows.iter().map(|(_, edit)| edit.content.clone()).collect::<Vec<_>>() as _,
         &rows.iter().map(|(_, edit)| edit.media.as_ref().and_then(|m| serde_json::to_value(m).ok())).collect::<Vec<_>>() as _,
     )
@@ -63,8 +63,9 @@ async fn revokes(conn: &mut PgConnection, items: &[Located]) -> Result<usize, St
         r#"
         INSERT INTO chat_messages AS m (tenant_id, id, channel_instance_id, external_id, direction, message_type, status, channel_source, sent_at,
                                         revoked_at)
-        SELECT r.tenant_id, r.id, r.channel_instance_id, r.external_id, 'system', 'placeholder', 'pending', $6, r.at, r.at
-        FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[]) AS r(tenant_id, id, channel_instance_id, external_id, at)
+        SELECT r.tenant_id, r.id, r.channel_instance_id, r.external_id, 'system', 'placeholder', 'pending', r.source, r.at, r.at
+        FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[])
+             AS r(tenant_id, id, channel_instance_id, external_id, at, source)
         ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE SET revoked_at = excluded.revoked_at WHERE m.revoked_at IS NULL
         "#,
         &rows.iter().map(|(item, _)| item.channel.tenant_id.0).collect::<Vec<_>>(),
@@ -72,7 +73,7 @@ async fn revokes(conn: &mut PgConnection, items: &[Located]) -> Result<usize, St
         &rows.iter().map(|(item, _)| item.channel.id.0).collect::<Vec<_>>(),
         &rows.iter().map(|(_, revoke)| revoke.target_external_id.clone()).collect::<Vec<_>>(),
         &rows.iter().map(|(item, revoke)| effective_time(revoke.at, item.received_at)).collect::<Vec<_>>(),
-        CHANNEL_SOURCE,
+        &rows.iter().map(|(item, _)| item.channel.kind.source()).collect::<Vec<_>>() as _,
     )
     .execute(conn)
     .await?;
@@ -111,9 +112,9 @@ async fn reactions(conn: &mut PgConnection, items: &[Located]) -> Result<usize, 
         r#"
         INSERT INTO chat_messages AS m (tenant_id, id, channel_instance_id, external_id, direction, message_type, status, channel_source, sent_at,
                                         reactions)
-        SELECT r.tenant_id, r.id, r.channel_instance_id, r.external_id, 'system', 'placeholder', 'pending', $6, r.at, r.reactions
-        FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $7::jsonb[])
-             AS r(tenant_id, id, channel_instance_id, external_id, at, reactions)
+        SELECT r.tenant_id, r.id, r.channel_instance_id, r.external_id, 'system', 'placeholder', 'pending', r.source, r.at, r.reactions
+        FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::jsonb[])
+             AS r(tenant_id, id, channel_instance_id, external_id, at, source, reactions)
         ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE
           SET reactions = merge_reactions(m.reactions, excluded.reactions)
           WHERE m.reactions IS DISTINCT FROM merge_reactions(m.reactions, excluded.reactions)
@@ -123,7 +124,7 @@ async fn reactions(conn: &mut PgConnection, items: &[Located]) -> Result<usize, 
         &rows.iter().map(|(item, _)| item.channel.id.0).collect::<Vec<_>>(),
         &keys.iter().map(|key| key.2.to_owned()).collect::<Vec<_>>(),
         &rows.iter().map(|(item, _)| item.received_at).collect::<Vec<_>>(),
-        CHANNEL_SOURCE,
+        &rows.iter().map(|(item, _)| item.channel.kind.source()).collect::<Vec<_>>() as _,
         &values,
     )
     .execute(conn)

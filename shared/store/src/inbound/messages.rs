@@ -1,6 +1,6 @@
 //! New messages, and the conversations they move.
 
-use super::{CHANNEL_SOURCE, Located, OverrideSet, PersonKey, Written, WrittenMessage, effective_time, people::People, row_key};
+use super::{Located, OverrideSet, PersonKey, Written, WrittenMessage, effective_time, people::People, row_key};
 use crate::StoreError;
 use chrono::TimeDelta;
 use domain::{ConversationId, DeliveryStatus, Direction, EventBody, MessageId, NewMessage, TenantId};
@@ -77,11 +77,11 @@ pub(super) async fn insert(
           INSERT INTO chat_messages AS m (tenant_id, id, conversation_id, channel_instance_id, external_id, direction, message_type, status,
                                           human_override, channel_source, content, media, reply_to, meta, sent_at)
           SELECT n.tenant_id, n.id, n.conversation_id, n.channel_instance_id, n.external_id, n.direction, n.message_type, n.status,
-                 n.by_person, $14, n.content, n.media, n.reply_to, n.meta, n.sent_at
+                 n.by_person, n.source, n.content, n.media, n.reply_to, n.meta, n.sent_at
           FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bool[],
-                      $10::text[], $11::jsonb[], $12::text[], $13::jsonb[], $15::timestamptz[])
+                      $10::text[], $11::jsonb[], $12::text[], $13::jsonb[], $14::text[], $15::timestamptz[])
                AS n(tenant_id, id, conversation_id, channel_instance_id, external_id, direction, message_type, status, by_person,
-                    content, media, reply_to, meta, sent_at)
+                    content, media, reply_to, meta, source, sent_at)
           ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE
             SET id = excluded.id, conversation_id = excluded.conversation_id, direction = excluded.direction, message_type = excluded.message_type,
                 status = CASE WHEN excluded.direction = 'outbound' AND message_status_rank(m.status) > message_status_rank(excluded.status)
@@ -124,7 +124,7 @@ pub(super) async fn insert(
         &rows.iter().map(|r| r.1.media.as_ref().and_then(|m| serde_json::to_value(m).ok())).collect::<Vec<_>>() as _,
         &rows.iter().map(|r| r.1.reply_to.as_deref()).collect::<Vec<_>>() as _,
         &rows.iter().map(|r| Some(&r.1.meta).filter(|meta| !meta.is_null())).collect::<Vec<_>>() as _,
-        CHANNEL_SOURCE,
+        &rows.iter().map(|r| r.0.channel.kind.source()).collect::<Vec<_>>() as _,
         &rows.iter().map(|r| effective_time(r.1.sent_at, r.0.received_at)).collect::<Vec<_>>(),
         override_ttl.as_seconds_f64(),
     )

@@ -102,9 +102,6 @@ fn row_key<'a>(item: &Located, external_id: &'a str) -> (i32, uuid::Uuid, &'a st
     (item.channel.tenant_id.0, item.channel.id.0, external_id)
 }
 
-/// What `channel_source` says for messages of this channel.
-const CHANNEL_SOURCE: &str = "whatsapp";
-
 /// Narrows a batch to the events of one kind.
 fn of_kind<'a, T>(items: &'a [Located], pick: impl Fn(&'a EventBody) -> Option<&'a T>) -> Vec<(&'a Located, &'a T)> {
     items.iter().filter_map(|item| pick(&item.event.body).map(|body| (item, body))).collect()

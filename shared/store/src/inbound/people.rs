@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{StoreError, channel_instances::ChannelRef};
 use chrono::{DateTime, Utc};
-use domain::{ConversationId, CustomerId, EventBody};
+use domain::{ChannelType, ConversationId, CustomerId, EventBody};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
@@ -23,19 +23,65 @@ pub(super) struct People {
     pub(super) learned: Vec<(PersonKey, KnownPerson)>,
 }
 
-/// Which customer each of a channel's external ids, and each phone number of a tenant, belongs to.
+/// Which customer each of a channel's external ids, and each name that holds for a whole tenant, belongs to.
 #[derive(Default)]
 struct Directory {
     identities: BTreeMap<(ChannelKey, String), CustomerId>,
-    phones: BTreeMap<(i32, String), CustomerId>,
+    tenant_wide: BTreeMap<(i32, TenantWide), CustomerId>,
     /// Identities and customers to write, in the order of their keys.
     new_identities: BTreeSet<(ChannelKey, String)>,
-    new_customers: BTreeMap<CustomerId, (i32, Option<String>, Option<Told>)>,
+    new_customers: BTreeMap<CustomerId, NewCustomer>,
     /// (tenant, the one that stays, the one that goes)
     merges: Vec<(i32, CustomerId, CustomerId)>,
 }
 
 type ChannelKey = (i32, Uuid);
+
+/// What names a person on all of a tenant's channels.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TenantWide {
+    /// E.164.
+    Phone(String),
+    Instagram(String),
+    Facebook(String),
+}
+
+struct NewCustomer {
+    tenant: i32,
+    names: Vec<TenantWide>,
+    told: Option<Told>,
+}
+
+impl NewCustomer {
+    fn name<'a>(&'a self, pick: impl Fn(&'a TenantWide) -> Option<&'a str>) -> Option<&'a str> {
+        self.names.iter().find_map(pick)
+    }
+
+    fn phone(&self) -> Option<&str> {
+        self.name(|name| if let TenantWide::Phone(phone) = name { Some(phone) } else { None })
+    }
+
+    fn instagram(&self) -> Option<&str> {
+        self.name(|name| if let TenantWide::Instagram(id) = name { Some(id) } else { None })
+    }
+
+    fn facebook(&self) -> Option<&str> {
+        self.name(|name| if let TenantWide::Facebook(id) = name { Some(id) } else { None })
+    }
+}
+
+/// What names this person on all of the tenant's channels.
+fn tenant_wide(key: &PersonKey) -> impl Iterator<Item = TenantWide> {
+    /// Longer than any page-scoped id.
+    const LONGEST_ID: usize = 64;
+    let phone = key.phone.as_deref().and_then(phone_number).map(TenantWide::Phone);
+    let page_scoped = key.user_id.as_ref().filter(|id| id.len() <= LONGEST_ID).and_then(|id| match key.channel.kind {
+        ChannelType::Instagram => Some(TenantWide::Instagram(id.clone())),
+        ChannelType::Facebook => Some(TenantWide::Facebook(id.clone())),
+        ChannelType::WhatsApp | ChannelType::TelegramUser | ChannelType::TelegramBot | ChannelType::Widget => None,
+    });
+    phone.into_iter().chain(page_scoped)
+}
 
 fn channel_key(channel: ChannelRef) -> ChannelKey {
     (channel.tenant_id.0, channel.id.0)
@@ -130,21 +176,23 @@ impl Directory {
 
     /// Finds the one customer that all of `keys` (names of one person) belong to: made if there is none, merged if several.
     fn place(&mut self, keys: &[&PersonKey], name: Option<&Told>) {
-        let mut owners: BTreeSet<CustomerId> = keys.iter().filter_map(|key| self.customer_of_phone(key)).collect();
+        let mut owners = BTreeSet::new();
         for key in keys {
+            let tenant = key.channel.tenant_id.0;
+            owners.extend(tenant_wide(key).filter_map(|name| self.tenant_wide.get(&(tenant, name)).copied()));
             owners.extend(external_ids(key).filter_map(|id| self.identities.get(&(channel_key(key.channel), id.clone())).copied()));
         }
         // Ids sort by age: the oldest stays.
         let Some(tenant) = keys.first().map(|key| key.channel.tenant_id.0) else { return };
         let keep = owners.first().copied().unwrap_or_else(|| {
             let id = CustomerId::generate();
-            let phone = keys.iter().find_map(|key| key.phone.as_deref().and_then(phone_number));
-            self.new_customers.insert(id, (tenant, phone, name.cloned()));
+            let names = keys.iter().flat_map(|key| tenant_wide(key)).collect();
+            self.new_customers.insert(id, NewCustomer { tenant, names, told: name.cloned() });
             id
         });
         for drop in owners.into_iter().skip(1) {
             self.merges.push((tenant, keep, drop));
-            self.identities.values_mut().chain(self.phones.values_mut()).filter(|owner| **owner == drop).for_each(|owner| *owner = keep);
+            self.identities.values_mut().chain(self.tenant_wide.values_mut()).filter(|owner| **owner == drop).for_each(|owner| *owner = keep);
         }
         for key in keys {
             for id in external_ids(key) {
@@ -153,15 +201,10 @@ impl Directory {
                     self.new_identities.insert(identity);
                 }
             }
-            if let Some(phone) = key.phone.as_deref().and_then(phone_number) {
-                self.phones.entry((tenant, phone)).or_insert(keep);
+            for name in tenant_wide(key) {
+                self.tenant_wide.entry((tenant, name)).or_insert(keep);
             }
         }
-    }
-
-    fn customer_of_phone(&self, key: &PersonKey) -> Option<CustomerId> {
-        let phone = key.phone.as_deref().and_then(phone_number)?;
-        self.phones.get(&(key.channel.tenant_id.0, phone)).copied()
     }
 
     /// Writes what is new. Losing a race for a new person against another batch is `Stale`: run it again.
@@ -186,18 +229,20 @@ impl Directory {
         if self.new_customers.is_empty() {
             return Ok(());
         }
-        // By phone number, not by id: that is the key that two batches can meet on.
+        // By the names for the whole tenant, not by id: these are the keys that two batches can meet on.
         let mut rows: Vec<_> = self.new_customers.iter().collect();
-        rows.sort_by(|a, b| (a.1.0, &a.1.1, a.0).cmp(&(b.1.0, &b.1.1, b.0)));
+        rows.sort_by(|a, b| (a.1.tenant, &a.1.names, a.0).cmp(&(b.1.tenant, &b.1.names, b.0)));
         let made = sqlx::query!(
-            "INSERT INTO customers (tenant_id, id, phone_number, name, name_at)
-             SELECT * FROM unnest($1::int4[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[])
-             ON CONFLICT (tenant_id, phone_number) DO NOTHING",
-            &rows.iter().map(|r| r.1.0).collect::<Vec<_>>(),
+            "INSERT INTO customers (tenant_id, id, phone_number, instagram_psid, facebook_psid, name, name_at)
+             SELECT * FROM unnest($1::int4[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
+             ON CONFLICT DO NOTHING",
+            &rows.iter().map(|r| r.1.tenant).collect::<Vec<_>>(),
             &rows.iter().map(|r| r.0.0).collect::<Vec<_>>(),
-            &rows.iter().map(|r| r.1.1.as_deref()).collect::<Vec<_>>() as _,
-            &rows.iter().map(|r| r.1.2.as_ref().map(|told| told.text.as_str())).collect::<Vec<_>>() as _,
-            &rows.iter().map(|r| r.1.2.as_ref().map(|told| told.at)).collect::<Vec<_>>() as _,
+            &rows.iter().map(|r| r.1.phone()).collect::<Vec<_>>() as _,
+            &rows.iter().map(|r| r.1.instagram()).collect::<Vec<_>>() as _,
+            &rows.iter().map(|r| r.1.facebook()).collect::<Vec<_>>() as _,
+            &rows.iter().map(|r| r.1.told.as_ref().map(|told| told.text.as_str())).collect::<Vec<_>>() as _,
+            &rows.iter().map(|r| r.1.told.as_ref().map(|told| told.at)).collect::<Vec<_>>() as _,
         )
         .execute(conn)
         .await?;
@@ -245,17 +290,48 @@ async fn read(conn: &mut PgConnection, keys: impl Iterator<Item = &PersonKey> + 
     directory
         .identities
         .extend(identities.into_iter().map(|r| (((r.tenant_id, r.channel_instance_id), r.external_id), CustomerId(r.customer_id))));
-    let phones: BTreeSet<(i32, String)> =
-        keys.filter_map(|key| Some((key.channel.tenant_id.0, key.phone.as_deref().and_then(phone_number)?))).collect();
+    let names: BTreeSet<(i32, TenantWide)> = keys.flat_map(|key| tenant_wide(key).map(|name| (key.channel.tenant_id.0, name))).collect();
+    let (mut phones, mut page_scoped) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new(), Vec::new()));
+    for (tenant, name) in &names {
+        match name {
+            TenantWide::Phone(phone) => {
+                phones.0.push(*tenant);
+                phones.1.push(phone.as_str());
+            }
+            TenantWide::Instagram(id) | TenantWide::Facebook(id) => {
+                page_scoped.0.push(*tenant);
+                page_scoped.1.push(id.as_str());
+                page_scoped.2.push(matches!(name, TenantWide::Instagram(_)));
+            }
+        }
+    }
     let owners = sqlx::query!(
         r#"SELECT c.tenant_id, c.phone_number AS "phone_number!", coalesce(c.merged_into, c.id) AS "id!" FROM unnest($1::int4[], $2::text[]) w(tenant_id, phone_number)
            JOIN customers c ON c.tenant_id = w.tenant_id AND c.phone_number = w.phone_number"#,
-        &phones.iter().map(|p| p.0).collect::<Vec<_>>(),
-        &phones.iter().map(|p| p.1.as_str()).collect::<Vec<_>>() as _
+        &phones.0,
+        &phones.1 as _
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    directory.phones.extend(owners.into_iter().map(|r| ((r.tenant_id, r.phone_number), CustomerId(r.id))));
+    directory.tenant_wide.extend(owners.into_iter().map(|r| ((r.tenant_id, TenantWide::Phone(r.phone_number)), CustomerId(r.id))));
+    if !page_scoped.0.is_empty() {
+        let owners = sqlx::query!(
+            r#"SELECT w.tenant_id AS "tenant_id!", w.id AS "name!", w.instagram AS "instagram!", coalesce(c.merged_into, c.id) AS "id!"
+               FROM unnest($1::int4[], $2::text[], $3::bool[]) w(tenant_id, id, instagram)
+               CROSS JOIN LATERAL (
+                 SELECT id, merged_into FROM customers c WHERE w.instagram AND c.tenant_id = w.tenant_id AND c.instagram_psid = w.id
+                 UNION ALL SELECT id, merged_into FROM customers c WHERE NOT w.instagram AND c.tenant_id = w.tenant_id AND c.facebook_psid = w.id) c"#,
+            &page_scoped.0,
+            &page_scoped.1 as _,
+            &page_scoped.2
+        )
+        .fetch_all(conn)
+        .await?;
+        directory.tenant_wide.extend(owners.into_iter().map(|r| {
+            let name = if r.instagram { TenantWide::Instagram(r.name) } else { TenantWide::Facebook(r.name) };
+            ((r.tenant_id, name), CustomerId(r.id))
+        }));
+    }
     Ok(directory)
 }
 
@@ -297,16 +373,18 @@ async fn conversations(
     .collect();
     let to_open: BTreeSet<_> =
         candidates.into_iter().filter(|(place, id)| !seen.contains(&(place.0.1, (*id).to_owned()))).map(|(place, _)| place).collect();
+    let sources: HashMap<ChannelKey, &str> =
+        messages.rows.iter().map(|row| (channel_key(row.person.channel), row.person.channel.kind.source())).collect();
     sqlx::query!(
         "INSERT INTO chat_conversations (tenant_id, id, channel_instance_id, customer_id, channel_source)
-         SELECT n.tenant_id, n.id, n.channel_instance_id, n.customer_id, $5
-         FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::uuid[]) n(tenant_id, id, channel_instance_id, customer_id)
+         SELECT n.tenant_id, n.id, n.channel_instance_id, n.customer_id, n.source
+         FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[]) n(tenant_id, id, channel_instance_id, customer_id, source)
          ON CONFLICT (tenant_id, channel_instance_id, customer_id) WHERE status <> 'closed' DO NOTHING",
         &to_open.iter().map(|o| o.0.0).collect::<Vec<_>>(),
         &to_open.iter().map(|_| ConversationId::generate().0).collect::<Vec<_>>(),
         &to_open.iter().map(|o| o.0.1).collect::<Vec<_>>(),
         &to_open.iter().map(|o| o.1.0).collect::<Vec<_>>(),
-        super::CHANNEL_SOURCE,
+        &to_open.iter().map(|o| sources.get(&o.0).copied().unwrap_or_default()).collect::<Vec<_>>() as _,
     )
     .execute(&mut *conn)
     .await?;

@@ -1,6 +1,6 @@
 //! Delivery receipts. A receipt may come before its message: then it makes the row, and the message fills it in.
 
-use super::{CHANNEL_SOURCE, Located, effective_time, of_kind, row_key};
+use super::{Located, effective_time, of_kind, row_key};
 use crate::StoreError;
 use domain::{EventBody, MessageId, StatusUpdate};
 use sqlx::PgConnection;
@@ -22,9 +22,9 @@ pub(super) async fn advance(conn: &mut PgConnection, items: &[Located]) -> Resul
     let changed = sqlx::query!(
         r#"
         INSERT INTO chat_messages AS m (tenant_id, id, channel_instance_id, external_id, direction, message_type, status, channel_source, sent_at, errors)
-        SELECT u.tenant_id, u.id, u.channel_instance_id, u.external_id, 'outbound', 'placeholder', u.status, $7, u.at, u.errors
-        FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $8::jsonb[])
-             AS u(tenant_id, id, channel_instance_id, external_id, status, at, errors)
+        SELECT u.tenant_id, u.id, u.channel_instance_id, u.external_id, 'outbound', 'placeholder', u.status, u.source, u.at, u.errors
+        FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::jsonb[])
+             AS u(tenant_id, id, channel_instance_id, external_id, status, at, source, errors)
         ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE
           SET status = excluded.status, errors = coalesce(excluded.errors, m.errors)
           WHERE m.direction <> 'inbound' AND message_status_rank(excluded.status) > message_status_rank(m.status)
@@ -35,7 +35,7 @@ pub(super) async fn advance(conn: &mut PgConnection, items: &[Located]) -> Resul
         &rows.iter().map(|(_, update)| update.external_id.as_str()).collect::<Vec<_>>() as _,
         &rows.iter().map(|(_, update)| update.status.as_str()).collect::<Vec<_>>() as _,
         &rows.iter().map(|(item, update)| effective_time(update.at, item.received_at)).collect::<Vec<_>>(),
-        CHANNEL_SOURCE,
+        &rows.iter().map(|(item, _)| item.channel.kind.source()).collect::<Vec<_>>() as _,
         &rows.iter().map(|(_, update)| update.errors.as_ref()).collect::<Vec<_>>() as _,
     )
     .execute(conn)

@@ -1,5 +1,9 @@
 //! What handlers answer: JSON with a status that the type names, so that the OpenAPI document knows it.
 
+mod streamed;
+
+pub(crate) use streamed::Array;
+
 use crate::ApiError;
 use salvo::{
     Depot, Request, Response, Writer, async_trait,

@@ -1,0 +1,125 @@
+//! Who may make, change and remove users, in the helpdesk's contract and the platform's.
+
+use crate::harness::{App, PASSWORD, User};
+use serde_json::{Value, json};
+
+async fn number(app: &App, user: &User) -> i64 {
+    app.db.count(&format!("SELECT number::int8 FROM users WHERE id = '{}'", user.id)).await
+}
+
+#[tokio::test]
+async fn a_user_of_the_helpdesk_from_birth_to_deletion() {
+    let app = App::start_api_only().await;
+    let ann = app.register("ann").await;
+    let body = json!({"full_name": "New Agent", "username": "newagent", "email": "newagent@example.com", "password": "ClearTextPassword!", "role": "empleado"});
+    let user = app.post(&ann, "/api/users", body.clone()).await.expect(201);
+    let mut names: Vec<&str> = user.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["active", "email", "full_name", "last_login_at", "password_changed_at", "role", "user_id", "username"]);
+    let path = format!("/api/users/{}", user["user_id"]);
+    let login = json!({"username": "newagent", "password": "ClearTextPassword!"});
+    let session = app.call("POST", "/api/login", None, login.clone()).await.expect(200);
+    assert_eq!((&session["user"]["role"], &session["user"]["user_id"]), (&json!("empleado"), &user["user_id"]));
+    let token = session["access_token"].as_str().unwrap();
+    // Their own name and password, but not their role.
+    app.call("PATCH", &path, Some(token), json!({"full_name": "Renamed", "password": "another secret"})).await.expect(200);
+    app.call("GET", &path, Some(token), Value::Null).await.expect(200);
+    app.call("PATCH", &path, Some(token), json!({"role": "admin"})).await.expect(403);
+    app.call("PATCH", &path, Some(token), json!({"active": false})).await.expect(403);
+    app.call("POST", "/api/users", Some(token), json!({"full_name": "x", "username": "x", "password": "long enough"})).await.expect(403);
+    app.call("DELETE", &path, Some(token), Value::Null).await.expect(403);
+    app.call("POST", "/api/login", None, login).await.expect(401);
+    // Deactivated, they are out.
+    let gone = app.patch(&ann, &path, json!({"active": false})).await.expect(200);
+    assert_eq!(gone["active"], json!(false));
+    app.call("GET", "/api/summary", Some(token), Value::Null).await.expect(401);
+    app.call("POST", "/api/login", None, json!({"username": "newagent", "password": "another secret"})).await.expect(401);
+    let active = app.get(&ann, "/api/users?active=true").await.expect(200);
+    assert_eq!(active.as_array().unwrap().len(), 1);
+    assert_eq!(app.get(&ann, "/api/users?role=empleado").await.expect(200).as_array().unwrap().len(), 1);
+    app.delete(&ann, &path).await.expect(204);
+    assert_eq!(app.get(&ann, &path).await.expect(404), json!({"detail": "User not found"}));
+    app.post(&ann, "/api/users", body).await.expect(201);
+}
+
+#[tokio::test]
+async fn owners_are_out_of_an_admins_reach_and_one_stays() {
+    let app = App::start_api_only().await;
+    let ann = app.register("ann").await;
+    let max = app.colleague(&ann, "max", "admin").await;
+    let own = format!("/api/users/{}", number(&app, &ann).await);
+    for change in [json!({"password": "now it is mine"}), json!({"active": false}), json!({"role": "empleado"}), json!({"email": "x@example.com"})] {
+        app.patch(&max, &own, change).await.expect(403);
+    }
+    app.delete(&max, &own).await.expect(403);
+    let owner = json!({"email": "new@example.com", "password": "long enough", "name": "N", "role": "owner"});
+    app.post(&max, "/api/auth/users", owner.clone()).await.expect(403);
+    app.patch(&max, &format!("/api/auth/users/{}", max.id), json!({"role": "owner"})).await.expect(403);
+    // Nobody locks themselves, or everybody, out.
+    app.patch(&ann, &own, json!({"active": false})).await.expect(409);
+    app.delete(&ann, &own).await.expect(409);
+    let last = app.patch(&ann, &own, json!({"role": "empleado"})).await.expect(409);
+    assert!(last["detail"].as_str().unwrap().contains("only owner"), "{last}");
+    // An owner that the helpdesk calls admin stays an owner.
+    app.patch(&ann, &own, json!({"role": "admin", "full_name": "Ann"})).await.expect(200);
+    assert_eq!(app.db.text(&format!("SELECT role FROM users WHERE id = '{}'", ann.id)).await, "owner");
+    app.post(&ann, "/api/auth/users", owner).await.expect(201);
+    app.patch(&ann, &own, json!({"role": "empleado"})).await.expect(200);
+    app.get(&ann, "/api/auth/users").await.expect(403);
+}
+
+#[tokio::test]
+async fn two_owners_cannot_leave_at_once() {
+    let app = App::start_api_only().await;
+    let ann = app.register("ann").await;
+    let bea = app.colleague(&ann, "bea", "owner").await;
+    let leave = async |user: &User| app.patch(user, &format!("/api/auth/users/{}", user.id), json!({"role": "agent"})).await.status;
+    let (a, b) = tokio::join!(leave(&ann), leave(&bea));
+    let mut statuses = [a, b];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
+    assert_eq!(app.db.count("SELECT count(*) FROM users WHERE role = 'owner'").await, 1);
+}
+
+#[tokio::test]
+async fn the_platforms_users_have_uuids_and_its_errors() {
+    let app = App::start_api_only().await;
+    let ann = app.register("ann").await;
+    let body = json!({"email": "sam@example.com", "password": PASSWORD, "name": "Sam", "role": "agent"});
+    let sam = app.post(&ann, "/api/auth/users", body.clone()).await.expect(201);
+    let path = format!("/api/auth/users/{}", sam["id"].as_str().unwrap());
+    assert_eq!(app.get(&ann, &path).await.expect(200), sam);
+    let taken = app.post(&ann, "/api/auth/users", json!({"email": "SAM@example.com", "password": PASSWORD, "name": "S"})).await.expect(409);
+    assert_eq!(taken["status_code"], json!(409));
+    for (bad, field) in [
+        (json!({"email": "nonsense", "password": PASSWORD, "name": "S"}), "email"),
+        (json!({"email": "b@example.com", "password": "short", "name": "S"}), "password"),
+        (json!({"email": "b@example.com", "password": PASSWORD, "name": ""}), "name"),
+        (json!({"email": "b@example.com", "password": PASSWORD, "name": "S", "role": "king"}), "role"),
+    ] {
+        let refused = app.post(&ann, "/api/auth/users", bad).await.expect(422);
+        assert_eq!(refused["status_code"], json!(422));
+        assert!(refused["detail"].as_str().unwrap().contains(field), "{refused}");
+    }
+    assert_eq!(app.get(&ann, "/api/auth/users?limit=0").await.expect(422)["status_code"], json!(422));
+    let token = app.sign_in("sam@example.com").await;
+    app.get(&token, "/api/auth/users").await.expect(403);
+    app.get(&token, "/api/auth/audit-log").await.expect(403);
+    app.get(&token, &path).await.expect(200);
+    app.get(&token, &format!("/api/auth/users/{}", ann.id)).await.expect(403);
+    // Another role takes effect: sessions end.
+    app.patch(&ann, &path, json!({"role": "admin"})).await.expect(200);
+    app.get(&token, &path).await.expect(401);
+    let again = app.sign_in("sam@example.com").await;
+    assert_eq!(app.get(&again, "/api/auth/users?role=admin").await.expect(200).as_array().unwrap().len(), 1);
+    app.delete(&ann, &path).await.expect(204);
+    app.get(&again, "/api/auth/me").await.expect(401);
+    let log = app.get(&ann, "/api/auth/audit-log").await.expect(200);
+    let acts: Vec<&str> = log.as_array().unwrap().iter().map(|entry| entry["act"].as_str().unwrap()).collect();
+    assert_eq!(acts, ["user.delete", "session.open", "user.update", "session.open", "user.create", "tenant.register"]);
+    assert_eq!(log[2]["detail"], json!({"changed": ["role"]}));
+    let older = app.get(&ann, &format!("/api/auth/audit-log?limit=2&before={}", log[1]["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(older.as_array().unwrap().len(), 2);
+    assert_eq!(older[0], log[2]);
+    assert!(!log.to_string().contains(PASSWORD));
+}
