@@ -2,7 +2,7 @@
 
 use crate::{
     App,
-    auth::{KeyError, Passwords, RefreshTokens, Sessions, Tokens},
+    auth::{KeyError, Passwords, Provider, RefreshTokens, Sessions, Tokens},
     health::Health,
     ingress::{Backlog, GroupCommit, Inbox, LARGEST_KIB, Limits, Measures, MetaWebhook, Seldom},
     middleware::{self, rate_limit::Limiter},
@@ -125,6 +125,11 @@ fn shared_state(
     (clock, health): (Arc<dyn Clock>, Arc<Health>),
 ) -> Result<App, StartError> {
     let http = &config.http;
+    let public_url = http.public_url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", address.port()));
+    let oidc = match &http.oidc {
+        Some(oidc) => Some(Provider::new(oidc.clone(), platform::http::client()?, &public_url)),
+        None => None,
+    };
     let tenants = Tenants::connect(&config.database_url, "switchboard-api", config.database_connections)?;
     Ok(App::new(AppState {
         operator: store::connect(&config.database_url, Role::Operator, "switchboard-api-operator", config.database_connections)?,
@@ -138,10 +143,10 @@ fn shared_state(
         sealing: Sealing::new(config.encryption_key.as_ref(), &config.old_encryption_keys),
         limiter: Limiter::new(redis, clock.clone()),
         clock,
-        http: platform::http::client()?,
+        oidc,
         health,
         settings: Settings {
-            public_url: http.public_url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", address.port())),
+            public_url,
             access_ttl: http.access_ttl,
             refresh_ttl: http.refresh_ttl,
             desk_ttl: http.desk_ttl,
@@ -150,7 +155,6 @@ fn shared_state(
             internal_token: http.internal_token.clone(),
             rate_limits: http.rate_limits,
             trust_forwarded_for: http.trust_forwarded_for,
-            oidc: http.oidc.clone(),
         },
     }))
 }

@@ -2,6 +2,7 @@
 
 pub mod app;
 mod auth;
+mod body;
 mod channel_setup;
 mod contracts;
 pub mod error;

@@ -41,7 +41,6 @@ pub(crate) enum Author<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Submitted {
     pub id: MessageId,
-    pub conversation: ConversationId,
     rings_overrides: bool,
 }
 
@@ -71,7 +70,7 @@ impl App {
             jobs.push(expire_override::job_for(&OverrideSet { tenant_id: tenant, conversation_id: written.conversation, until }, None));
         }
         ledger::enqueue(conn, &jobs).await?;
-        Ok(Submitted { id: written.id, conversation: written.conversation, rings_overrides: written.override_until.is_some() })
+        Ok(Submitted { id: written.id, rings_overrides: written.override_until.is_some() })
     }
 
     /// Tells the workers, after the commit.

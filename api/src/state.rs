@@ -2,7 +2,7 @@
 
 use crate::{
     ApiError,
-    auth::{Passwords, RefreshTokens, Sessions, Tokens},
+    auth::{Passwords, Provider, RefreshTokens, Sessions, Tokens},
     health::Health,
     ingress::Inbox,
     middleware::rate_limit::Limiter,
@@ -10,7 +10,7 @@ use crate::{
 use jobs::wake::Waker;
 use platform::{
     Clock, Sealing, Secret,
-    config::{OidcConfig, RateLimits},
+    config::RateLimits,
 };
 use salvo::{
     Depot, Extractible, Request, Writer,
@@ -39,7 +39,7 @@ pub(crate) struct AppState {
     pub sessions: Sessions,
     pub sealing: Sealing,
     pub limiter: Limiter,
-    pub http: reqwest::Client,
+    pub oidc: Option<Provider>,
     pub health: Arc<Health>,
     pub settings: Settings,
 }
@@ -56,7 +56,6 @@ pub(crate) struct Settings {
     pub internal_token: Option<Secret>,
     pub rate_limits: RateLimits,
     pub trust_forwarded_for: bool,
-    pub oidc: Option<OidcConfig>,
 }
 
 impl App {

@@ -11,6 +11,7 @@ pub mod queue;
 pub mod wake;
 
 pub mod expire_override;
+pub mod import_contacts;
 pub mod probe;
 pub mod process_webhook;
 pub mod send_outbound;

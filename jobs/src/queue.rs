@@ -24,11 +24,13 @@ pub enum Window {
 pub const WEBHOOKS: Queue = Queue { name: "webhooks", concurrency: 2, batch_weight: Some(500), window: Window::PerSlot(1) };
 /// Human overrides that end.
 pub const OVERRIDES: Queue = Queue { name: "overrides", concurrency: 16, batch_weight: None, window: Window::Fixed(2_000) };
+/// What people have done in the background: imports. They take long and much of the database, so two at once are enough.
+pub const CHORES: Queue = Queue { name: "chores", concurrency: 2, batch_weight: None, window: Window::PerSlot(1) };
 /// Jobs for trying and measuring the engine; only with `SWITCHBOARD_BENCH_JOBS`.
 pub const PROBES: Queue = Queue { name: "probes", concurrency: 64, batch_weight: None, window: Window::Fixed(2_000) };
 
 /// Every queue.
-pub const ALL: [Queue; 3] = [WEBHOOKS, OVERRIDES, PROBES];
+pub const ALL: [Queue; 4] = [WEBHOOKS, OVERRIDES, CHORES, PROBES];
 
 /// Finds a queue by name.
 pub fn find(name: &str) -> Option<Queue> {

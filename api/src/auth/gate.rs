@@ -44,7 +44,7 @@ impl Gate {
 }
 
 /// The user whose token the request carries.
-pub(crate) async fn authenticate(app: &App, req: &Request) -> Result<Option<Caller>, ApiError> {
+async fn authenticate(app: &App, req: &Request) -> Result<Option<Caller>, ApiError> {
     let header = req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some((scheme, token)) = header.split_once(' ') else { return Ok(None) };
     if !scheme.eq_ignore_ascii_case("bearer") {

@@ -3,6 +3,7 @@
 mod admin_token;
 mod caller;
 mod gate;
+mod oidc;
 mod passwords;
 mod refresh_token;
 mod sessions;
@@ -12,8 +13,9 @@ mod user_admin;
 
 pub(crate) use admin_token::{Operator, OperatorGate, Service, ServiceGate};
 pub(crate) use caller::{Admin, Caller};
-pub(crate) use gate::{Gate, authenticate};
-pub(crate) use passwords::{BadPassword, Passwords};
+pub(crate) use gate::Gate;
+pub(crate) use oidc::Provider;
+pub(crate) use passwords::Passwords;
 pub(crate) use refresh_token::RefreshTokens;
 pub(crate) use sessions::Sessions;
 pub(crate) use sign_in::{Registration, SignedIn, Speaks, check_password, taken};

@@ -1,9 +1,12 @@
 //! Registering, signing in, refreshing, signing out: the same for every contract; each writes the answer in its own way.
 
-use super::{BadPassword, Caller, Claims, Passwords};
+use super::{Caller, Claims};
 use crate::{ApiError, App, error::FieldError, middleware::rate_limit::Budget, request::Fields};
 use domain::{SessionId, UserRole};
-use platform::Secret;
+use platform::{
+    Secret,
+    passwords::{self, BadPassword},
+};
 use salvo::http::StatusCode;
 use std::time::Duration;
 use store::{
@@ -216,7 +219,7 @@ pub(crate) fn taken(error: StoreError) -> ApiError {
 
 /// Notes a password that is not good enough.
 pub(crate) fn check_password(fields: &mut Fields, field: &'static str, password: &str) {
-    if let Err(BadPassword(problem)) = Passwords::check(password) {
+    if let Err(BadPassword(problem)) = passwords::check(password) {
         fields.wrong(field, problem);
     }
 }

@@ -121,7 +121,7 @@ impl App {
             match checked(setting, value) {
                 Err(problem) => fields.wrong(format!("config.{name}"), problem),
                 Ok(Value::String(secret)) if setting.secret => {
-                    let sealed = self.sealing.seal(&secret_place(channel.id, setting.name), &secret).map_err(not_sealed)?;
+                    let sealed = self.sealing.seal(&channels::secret_place(channel.id, setting.name), &secret).map_err(not_sealed)?;
                     channel.secrets.insert(name, Value::String(sealed));
                     if channel.kind == ChannelType::TelegramBot {
                         channel.external_id = secret.split(':').next().map(str::to_owned);
@@ -141,11 +141,6 @@ impl App {
         }
         Ok(())
     }
-}
-
-/// Where a channel's secret belongs.
-fn secret_place(id: ChannelInstanceId, name: &str) -> String {
-    format!("channel:{id}:{name}")
 }
 
 /// The external id is one of the settings, if the type has such a setting.

@@ -2,10 +2,12 @@
 
 use super::{
     Inbox, Measures, Seldom,
-    body::{self, BodyError},
     inbox::Refusal,
 };
-use crate::ApiError;
+use crate::{
+    ApiError,
+    body::{self, BodyError},
+};
 use bytes::Bytes;
 use channels::{
     meta_signature::{SignatureError, SignatureKey},
@@ -16,8 +18,8 @@ use platform::{Clock, Secret, TraceContext, telemetry};
 use salvo::{
     Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait,
     http::{
-        HeaderValue, ResBody, StatusCode,
-        header::{CONTENT_TYPE, EXPECT},
+        HeaderMap, HeaderValue, ResBody, StatusCode,
+        header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT},
     },
 };
 use std::{
@@ -31,6 +33,11 @@ use store::raw_events::NewRawEvent;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
+/// The largest body that is taken; Meta sends up to 3 MB
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview>).
+const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
+/// The same in KiB: what a body of unknown length is counted as while it is read.
+pub(crate) const LARGEST_KIB: usize = MAX_BODY_BYTES / 1024;
 const SIGNATURE: &str = "x-hub-signature-256";
 const TRACEPARENT: &str = "traceparent";
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -113,10 +120,10 @@ impl MetaWebhook {
     /// Verifies and keeps one webhook. `Ok`: it is durable.
     async fn receive(&self, req: &mut Request, trace: TraceContext) -> Result<(), ApiError> {
         let may_discard = !req.headers().contains_key(EXPECT);
-        let Ok(reading) = self.reading.try_acquire_many(body::reserved_kib(req.headers())) else {
+        let Ok(reading) = self.reading.try_acquire_many(reserved_kib(req.headers())) else {
             return Err(self.refused(Refusal::Full));
         };
-        let body = body::read(req.take_body(), may_discard).await.map_err(unread)?;
+        let body = body::read(req.take_body(), MAX_BODY_BYTES, may_discard).await.map_err(unread)?;
         self.verify(req, &body).map_err(|error| self.unverified(error))?;
         drop(reading);
         let place = self.inbox.enter(body.len()).map_err(|refusal| self.refused(refusal))?;
@@ -156,6 +163,13 @@ impl MetaWebhook {
             .with_detail(&refusal.reason())
             .with_retry_after(seconds.into())
     }
+}
+
+/// How much memory a request's body may take, in KiB: what it declares, at most the largest that is taken.
+fn reserved_kib(headers: &HeaderMap) -> u32 {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).and_then(|length| length.parse::<usize>().ok());
+    let kib = declared.map_or(LARGEST_KIB, |bytes| bytes.div_ceil(1024).clamp(1, LARGEST_KIB));
+    u32::try_from(kib).unwrap_or(u32::MAX)
 }
 
 fn unread(error: BodyError) -> ApiError {

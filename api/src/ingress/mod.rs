@@ -2,7 +2,6 @@
 
 mod backlog;
 mod batches;
-mod body;
 mod channel_owners;
 mod group_commit;
 mod inbox;
@@ -14,9 +13,8 @@ mod seldom;
 mod writer;
 
 pub(crate) use backlog::Backlog;
-pub(crate) use body::LARGEST_KIB;
 pub(crate) use group_commit::GroupCommit;
 pub(crate) use inbox::{Inbox, Limits};
 pub(crate) use measures::Measures;
-pub(crate) use meta_webhook::{Handshake, MetaWebhook, Receive};
+pub(crate) use meta_webhook::{Handshake, LARGEST_KIB, MetaWebhook, Receive};
 pub(crate) use seldom::Seldom;

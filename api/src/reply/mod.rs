@@ -2,7 +2,7 @@
 
 mod streamed;
 
-pub(crate) use streamed::Array;
+pub(crate) use streamed::{Array, CsvFile};
 
 use crate::ApiError;
 use salvo::{

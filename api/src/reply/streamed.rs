@@ -7,7 +7,7 @@ use salvo::{
     Depot, Request, Response, Writer, async_trait,
     http::{
         StatusCode,
-        header::{CONTENT_TYPE, HeaderValue},
+        header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue},
     },
     oapi::{self, Components, Content, EndpointOutRegister, Operation, ToSchema},
 };
@@ -66,5 +66,46 @@ impl<T: ToSchema + 'static> EndpointOutRegister for Array<T> {
     fn register(components: &mut Components, operation: &mut Operation) {
         let schema = Vec::<T>::to_schema(components);
         operation.responses.insert("200", oapi::Response::new("OK").add_content("application/json", Content::new(schema)));
+    }
+}
+
+/// A CSV file that comes in pages.
+pub(crate) struct CsvFile {
+    name: &'static str,
+    body: BoxStream<'static, Result<Bytes, ApiError>>,
+}
+
+impl fmt::Debug for CsvFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl CsvFile {
+    /// As [`Array::of_pages`]; a page is lines. The first holds the header.
+    pub(crate) async fn of_pages(name: &'static str, pages: impl Stream<Item = Result<Bytes, ApiError>> + Send + 'static) -> Result<Self, ApiError> {
+        let mut pages = pages.boxed();
+        let first = pages.next().await.transpose()?.unwrap_or_default();
+        Ok(Self { name, body: futures::stream::once(async { Ok(first) }).chain(pages).boxed() })
+    }
+}
+
+#[async_trait]
+impl Writer for CsvFile {
+    async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
+        res.status_code(StatusCode::OK);
+        let headers = res.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+        if let Ok(disposition) = HeaderValue::from_str(&format!("attachment; filename=\"{}\"", self.name)) {
+            headers.insert(CONTENT_DISPOSITION, disposition);
+        }
+        res.stream(self.body.map_err(std::io::Error::other));
+    }
+}
+
+impl EndpointOutRegister for CsvFile {
+    fn register(_components: &mut Components, operation: &mut Operation) {
+        let text = Content::new(oapi::Schema::from(oapi::Object::with_type(oapi::BasicType::String)));
+        operation.responses.insert("200", oapi::Response::new("OK").add_content("text/csv", text));
     }
 }

@@ -1,20 +1,21 @@
 //! JSON bodies.
 
 use super::text::has_nul_escape;
-use crate::ApiError;
+use crate::{
+    ApiError,
+    body::{self, BodyError},
+};
 use bytes::Bytes;
 use salvo::{
     Depot, Extractible, Request,
     extract::Metadata,
-    http::{ParseError, ReqBody, StatusCode, body::Body as _, header::CONTENT_TYPE},
+    http::{ReqBody, StatusCode, header::{CONTENT_TYPE, EXPECT}},
     oapi::{Components, Content, EndpointArgRegister, Operation, RequestBody, ToSchema},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use std::time::Duration;
 
 /// The largest JSON body.
 const MOST_BYTES: usize = 1024 * 1024;
-const READ_LIMIT: Duration = Duration::from_secs(30);
 
 /// A request's JSON body, of at most a mebibyte.
 #[derive(Debug)]
@@ -75,19 +76,13 @@ fn without_position(message: &str) -> String {
 }
 
 /// Reads the whole body, or answers 413.
-pub(crate) async fn read_limited(req: &mut Request, most: usize) -> Result<Bytes, ApiError> {
-    let too_large = || ApiError::from_status(StatusCode::PAYLOAD_TOO_LARGE).closing();
-    let body = req.take_body();
-    if body.size_hint().lower() > most as u64 {
-        return Err(too_large());
-    }
-    req.replace_body(body);
-    match tokio::time::timeout(READ_LIMIT, req.payload_with_max_size(most)).await {
-        Ok(Ok(bytes)) => Ok(bytes.clone()),
-        Ok(Err(ParseError::PayloadTooLarge)) => Err(too_large()),
-        Ok(Err(error)) => Err(ApiError::from_status(StatusCode::BAD_REQUEST).with_detail(&error).closing()),
-        Err(_) => Err(ApiError::from_status(StatusCode::REQUEST_TIMEOUT).closing()),
-    }
+pub(super) async fn read_limited(req: &mut Request, most: usize) -> Result<Bytes, ApiError> {
+    let may_discard = !req.headers().contains_key(EXPECT);
+    body::read(req.take_body(), most, may_discard).await.map_err(|error| match error {
+        BodyError::TooLarge => ApiError::from_status(StatusCode::PAYLOAD_TOO_LARGE).closing(),
+        BodyError::TooSlow => ApiError::from_status(StatusCode::REQUEST_TIMEOUT).closing(),
+        BodyError::Broken(error) => ApiError::from_status(StatusCode::BAD_REQUEST).with_detail(&error).closing(),
+    })
 }
 
 impl<'de, T: Deserialize<'de> + ToSchema> EndpointArgRegister for Body<T> {

@@ -2,10 +2,12 @@
 
 mod confirm;
 mod console;
+mod create_admin;
 mod error;
 mod jobs;
 mod migrate;
 mod replay;
+mod rotate_keys;
 mod seed;
 mod settings;
 mod up;
@@ -28,8 +30,12 @@ enum Command {
     Up(up::UpArgs),
     /// Bring the database's schema up to date
     Migrate,
-    /// Make the demo tenant, and tenants for WhatsApp numbers
+    /// Make a lifelike demo tenant, and tenants for WhatsApp numbers
     Seed(seed::SeedArgs),
+    /// Make a tenant with its owner, or one more admin of a tenant
+    CreateAdmin(create_admin::CreateAdminArgs),
+    /// Seal the secrets of tenants with today's encryption key
+    RotateKeys(rotate_keys::RotateKeysArgs),
     /// Look at jobs; retry, discard or cancel them; pause queues
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
@@ -46,6 +52,8 @@ async fn main() -> ExitCode {
         Command::Up(args) => up::run(args, &settings).await,
         Command::Migrate => migrate::run(&settings).await,
         Command::Seed(args) => seed::run(args, &settings).await,
+        Command::CreateAdmin(args) => create_admin::run(args, &settings).await,
+        Command::RotateKeys(args) => rotate_keys::run(args, &settings).await,
         Command::Jobs(command) => jobs::run(command, &settings).await,
         Command::Replay(args) => replay::run(args, &settings).await,
     };

@@ -1,6 +1,7 @@
 //! The environment, read once, and the file of settings that `switchboard up` keeps ($SWITCHBOARD_HOME/env).
 
 use crate::error::CliError;
+use platform::{Sealing, Secret};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -66,6 +67,19 @@ impl Settings {
         self.get("PUBLIC_URL")
             .map_or_else(|| format!("http://127.0.0.1:{}", self.get("PORT").unwrap_or("3000")), |url| url.trim_end_matches('/').to_owned())
     }
+}
+
+/// What seals and opens the secrets of tenants.
+pub(crate) fn sealing(settings: &Settings) -> Sealing {
+    let old: Vec<Secret> = settings
+        .get("SWITCHBOARD_OLD_ENCRYPTION_KEYS")
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|key| !key.is_empty())
+        .map(Secret::new)
+        .collect();
+    Sealing::new(settings.get("SWITCHBOARD_ENCRYPTION_KEY").map(Secret::new).as_ref(), &old)
 }
 
 /// The nearest directory with a Procfile: from the working directory upwards, else from the program upwards.

@@ -2,6 +2,7 @@
 
 pub mod channel_event;
 pub mod channel_type;
+pub mod contact_details;
 pub mod delivery_status;
 pub mod ids;
 pub mod user_role;

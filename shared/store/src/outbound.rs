@@ -141,7 +141,7 @@ pub async fn window_is_closed(
 }
 
 /// Writes a message as `pending` and moves its conversation: it is answered, so nothing in it is unread; a person's message keeps
-/// the bot away for `override_ttl`. Holds the conversation's lock, so that the order of messages is the order of their jobs.
+/// the bot away for `override_ttl`, or as long as the tenant's settings say. Holds the conversation's lock, so that the order of messages is the order of their jobs.
 /// `None`: there is no such conversation.
 pub async fn write(
     conn: &mut PgConnection,
@@ -158,7 +158,7 @@ pub async fn write(
               last_message_at = greatest(c.last_message_at, now()), updated_at = now(),
               human_epoch = c.human_epoch + CASE WHEN $9::uuid IS NULL THEN 0 ELSE 1 END,
               human_override_until = CASE WHEN $9::uuid IS NULL THEN c.human_override_until
-                                          ELSE greatest(c.human_override_until, ledger_now() + make_interval(secs => $10)) END
+                                          ELSE greatest(c.human_override_until, ledger_now() + override_ttl($1, $10)) END
           WHERE c.tenant_id = $1 AND c.id = (SELECT coalesce(merged_into, id) FROM chat_conversations WHERE tenant_id = $1 AND id = $2)
           RETURNING c.id, c.channel_instance_id, c.channel_source, CASE WHEN $9::uuid IS NULL THEN NULL ELSE c.human_override_until END AS override_until)
         INSERT INTO chat_messages (tenant_id, id, conversation_id, channel_instance_id, direction, message_type, status, human_override,

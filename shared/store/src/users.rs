@@ -178,6 +178,19 @@ pub async fn update(conn: &mut PgConnection, tenant: TenantId, id: UserId, chang
     Ok(row.map(User::from))
 }
 
+/// From now on the user signs in at an OpenID provider only.
+pub async fn remove_password(conn: &mut PgConnection, tenant: TenantId, id: UserId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE users SET password_hash = NULL, password_changed_at = now(), updated_at = now()
+         WHERE tenant_id = $1 AND id = $2 AND password_hash IS NOT NULL",
+        tenant.0,
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Deletes a user; what they made stays, without its maker. False: there is none.
 pub async fn delete(conn: &mut PgConnection, tenant: TenantId, id: UserId) -> Result<bool, StoreError> {
     let result = sqlx::query!("DELETE FROM users WHERE tenant_id = $1 AND id = $2", tenant.0, id.0).execute(conn).await?;

@@ -2,11 +2,15 @@
 
 mod analytics;
 mod channels;
+mod contacts;
 mod conversations;
 mod desk;
 mod idempotency;
 mod messages;
 mod nexus;
+mod openid;
+mod operators;
+mod settings;
 mod sign_in;
 mod tenancy;
 mod users;

@@ -1,7 +1,6 @@
 //! Bodies of the WhatsApp business contract that several resources share.
 
 use crate::prelude::*;
-use domain::UserRole;
 
 /// Which part of a list this is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,11 +39,6 @@ impl Page {
         let offset = crate::request::offset(Some(offset)).map_err(|_| ApiError::invalid_field("page", "is too far: use a filter instead"))?;
         Ok(Self { page, limit, offset })
     }
-}
-
-/// A role as this contract writes it.
-pub(crate) fn role_name(role: UserRole) -> String {
-    role.as_str().to_uppercase()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod auth;
 mod channels;
 mod dialect;
+mod oidc;
 mod telegram_user;
 
 use super::Contract;
@@ -23,6 +24,8 @@ fn routes() -> Router {
     let gate = Gate { budget: budgets::user };
     Router::with_path("api")
         .push(Router::with_path("auth/refresh").post(auth::refresh))
+        .push(Router::with_path("auth/oidc/login").get(oidc::begin_oidc))
+        .push(Router::with_path("auth/oidc/callback").get(oidc::finish_oidc))
         .push(
             Router::new()
                 .hoop(gate)

@@ -3,6 +3,7 @@
 
 mod conversations;
 mod dialect;
+mod jwks;
 mod sign_in;
 mod wire;
 
@@ -13,7 +14,7 @@ use salvo::{Router, http::StatusCode};
 pub(super) const CONTRACT: Contract = Contract {
     name: "shared",
     about: "Paths that several contracts share",
-    paths: &["/api/auth/register", "/api/auth/login", "/api/conversations"],
+    paths: &["/api/auth/register", "/api/auth/login", "/api/conversations", "/.well-known"],
     invalid_status: StatusCode::BAD_REQUEST,
     error_body: dialect::error_body,
     error_schema: dialect::error_schema,
@@ -22,6 +23,7 @@ pub(super) const CONTRACT: Contract = Contract {
 
 fn routes() -> Router {
     Router::new()
+        .push(Router::with_path(".well-known/jwks.json").get(jwks::get_jwks))
         .push(Router::with_path("api/auth/register").post(sign_in::register))
         .push(Router::with_path("api/auth/login").post(sign_in::login))
         .push(
@@ -33,4 +35,4 @@ fn routes() -> Router {
         )
 }
 
-pub(crate) use wire::{Session, TenantView};
+pub(crate) use wire::Session;

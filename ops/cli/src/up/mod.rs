@@ -17,6 +17,8 @@ mod signals;
 mod stack;
 mod start;
 
+pub(crate) use secrets::make as make_secret;
+
 use crate::{console::Console, error::CliError, settings::Settings};
 
 #[derive(Debug, clap::Args)]

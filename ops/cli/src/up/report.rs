@@ -51,6 +51,8 @@ impl Report {
         let (url, env) = (self.url.as_str(), self.env_file.display());
         console.plain("");
         for (name, value) in [
+            ("api", format!("{url}/docs (OpenAPI: {url}/openapi.json)")),
+            ("sign in", format!("owner@demo.example, admin@demo.example, agent@demo.example; DEMO_PASSWORD is in {env}")),
             ("webhooks", format!("{url}/api/webhook")),
             ("health", format!("{url}/health")),
             ("metrics", self.metrics.clone()),
@@ -65,7 +67,8 @@ impl Report {
         }
         console.plain("");
         console.plain("  try (each line can be pasted):");
-        for line in [health(url), handshake(url, &env.to_string()), signed_post(url, &env.to_string(), &self.channel.external_id)] {
+        let env = env.to_string();
+        for line in [health(url), signed_in(url, &env), operator(url, &env), handshake(url, &env), signed_post(url, &env, &self.channel.external_id)] {
             console.plain("");
             console.plain(&line);
         }
@@ -76,6 +79,18 @@ impl Report {
 
 fn health(url: &str) -> String {
     format!("curl -i {url}/health")
+}
+
+/// Signs in as the demo's owner and lists conversations.
+fn signed_in(url: &str, env: &str) -> String {
+    format!(
+        "(. '{env}'; token=$(curl -s {url}/api/auth/login -H 'Content-Type: application/json' -d \"{{\\\"email\\\": \\\"owner@demo.example\\\", \\\"password\\\": \\\"$DEMO_PASSWORD\\\"}}\" \\
+         | sed 's/.*\"accessToken\":\"\\([^\"]*\\)\".*/\\1/'); curl \"{url}/api/conversations?limit=2\" -H \"Authorization: Bearer $token\")"
+    )
+}
+
+fn operator(url: &str, env: &str) -> String {
+    format!("(. '{env}'; curl {url}/admin/stats -H \"X-Admin-Token: $ADMIN_TOKEN\")")
 }
 
 /// In a subshell, so that the secrets stay out of the shell's history and environment.

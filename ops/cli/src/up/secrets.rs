@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Each is 32 random bytes in hex: longer than any contract asks for, and the size of the encryption key.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "META_APP_SECRET",
     "META_VERIFY_TOKEN",
     "ADMIN_TOKEN",
@@ -14,6 +14,7 @@ const NAMES: [&str; 7] = [
     "JWT_SECRET",
     "JWT_REFRESH_SECRET",
     "SWITCHBOARD_ENCRYPTION_KEY",
+    "DEMO_PASSWORD",
 ];
 
 /// Those of the environment, else those kept from an earlier run, else new ones.
@@ -27,7 +28,7 @@ pub(super) fn all(settings: &Settings) -> Result<Vec<(String, String)>, CliError
         .collect()
 }
 
-pub(super) fn make() -> Result<String, CliError> {
+pub(crate) fn make() -> Result<String, CliError> {
     let mut bytes = [0_u8; 32];
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| std::io::Error::other("the system's source of random numbers failed"))

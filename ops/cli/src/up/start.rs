@@ -40,10 +40,12 @@ pub(super) async fn start(
     store::migrate(&store::connect(&services.database_url, store::Role::Owner, "switchboard", 1)?).await?;
     console.step("migrate", "the schema is up to date");
     let channel = seed::demo_channel(&pool, settings).await?;
-    console.step("seed", &format!("tenant {} ({}), WhatsApp number {}", channel.store_name, channel.tenant_id, channel.external_id));
-
     let url = format!("http://127.0.0.1:{port}");
     let env = environment(settings, home, &services, port)?;
+    let password = env.iter().find(|(name, _)| name == "DEMO_PASSWORD").map_or("", |(_, value)| value.as_str());
+    let filled = seed::fill(&pool, settings, &channel, password).await?;
+    let story = if filled { "filled with people, chats and tickets" } else { "there already" };
+    console.step("seed", &format!("tenant {} ({}), WhatsApp number {}: {story}", channel.store_name, channel.tenant_id, channel.external_id));
     let since = store::operator_status::now(&pool).await?;
     stack.processes = entries.iter().enumerate().map(|(number, entry)| stack.start(spec(settings, entry, number, &env))).collect();
     let http = client()?;

@@ -1,6 +1,11 @@
 //! `switchboard seed`: the demo tenant, and tenants for WhatsApp numbers (for trials and benchmarks). Repeating it changes nothing.
 
-use crate::{console, error::CliError, settings::Settings};
+mod demo;
+mod story;
+
+pub(crate) use demo::{DemoUser, fill, people};
+
+use crate::{console, error::CliError, settings::Settings, up::make_secret};
 use chrono::TimeDelta;
 use jobs::process_webhook::requeue_unrouted;
 use platform::clock::{Clock, SystemClock};
@@ -30,13 +35,22 @@ pub(crate) async fn run(args: &SeedArgs, settings: &Settings) -> Result<(), CliE
     let demo = demo_channel(&pool, settings).await?;
     let asked: Vec<String> = args.whatsapp_numbers.iter().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
     let numbers = ensure_tenants_with_numbers(&pool, &asked).await?;
+    let password = settings.get("DEMO_PASSWORD").map_or_else(make_secret, |password| Ok(password.to_owned()))?;
+    let password = fill(&pool, settings, &demo, &password).await?.then_some(password);
     take_up_unrouted(&pool, std::iter::once(&demo).chain(&numbers)).await?;
     if args.json {
-        console::line(&json(settings, &demo, &numbers).to_string());
+        console::line(&json(settings, &demo, &numbers, password.as_deref()).to_string());
         return Ok(());
     }
     let rows: Vec<Vec<String>> = std::iter::once(&demo).chain(&numbers).map(row).collect();
     console::table(&["TENANT", "STORE", "PUBLIC ID", "WHATSAPP NUMBER", "CHANNEL"], &rows);
+    let rows: Vec<Vec<String>> = people().into_iter().map(|user| person(&user)).collect();
+    console::line("");
+    console::table(&["SIGNS IN WITH", "OR", "ROLE"], &rows);
+    console::line(&match password {
+        Some(password) => format!("password of all three: {password}"),
+        None => "the demo tenant was filled before; its people keep their passwords".to_owned(),
+    });
     Ok(())
 }
 
@@ -66,12 +80,20 @@ fn row(channel: &SeededChannel) -> Vec<String> {
     ]
 }
 
-fn json(settings: &Settings, demo: &SeededChannel, numbers: &[SeededChannel]) -> serde_json::Value {
+fn person(user: &DemoUser) -> Vec<String> {
+    vec![user.email.to_owned(), user.username.unwrap_or("-").to_owned(), user.role.as_str().to_owned()]
+}
+
+/// `password`: of the demo's people, if they were made now.
+fn json(settings: &Settings, demo: &SeededChannel, numbers: &[SeededChannel], password: Option<&str>) -> serde_json::Value {
     let numbers: Vec<_> = numbers
         .iter()
         .map(|channel| json!({"external_id": channel.external_id, "tenant_id": channel.tenant_id, "channel_id": channel.channel_id}))
         .collect();
+    let users: Vec<_> = people().iter().map(|user| json!({"email": user.email, "username": user.username, "role": user.role.as_str()})).collect();
     json!({
+        "users": users,
+        "demo_password": password.or_else(|| settings.get("DEMO_PASSWORD")),
         "tenant": {"id": demo.tenant_id, "public_id": demo.public_id, "store_name": demo.store_name},
         "channel": {"id": demo.channel_id, "external_id": demo.external_id},
         "webhook_url": format!("{}/api/webhook", settings.public_url()),

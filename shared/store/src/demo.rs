@@ -1,0 +1,65 @@
+//! Conversations of the past, for the demo tenant.
+
+use crate::StoreError;
+use chrono::{DateTime, Utc};
+use domain::{ConversationId, TenantId, UserId};
+use sqlx::PgConnection;
+use uuid::{NoContext, Timestamp, Uuid};
+
+/// A message that was exchanged once.
+#[derive(Clone, Debug)]
+pub struct PastMessage {
+    pub conversation: ConversationId,
+    pub inbound: bool,
+    /// Who wrote an outbound one; `None`: a bot.
+    pub by: Option<UserId>,
+    pub text: String,
+    pub at: DateTime<Utc>,
+}
+
+/// Writes messages (each conversation's in their order) and brings their conversations up to date.
+pub async fn add(conn: &mut PgConnection, tenant: TenantId, messages: &[PastMessage]) -> Result<(), StoreError> {
+    // The day in the id is the day under which a message is counted.
+    let id = |at: DateTime<Utc>| {
+        Uuid::new_v7(Timestamp::from_unix(NoContext, at.timestamp().unsigned_abs(), at.timestamp_subsec_nanos()))
+    };
+    sqlx::query!(
+        r#"
+        WITH written AS (
+          INSERT INTO chat_messages (tenant_id, id, conversation_id, channel_instance_id, external_id, direction, message_type, status, human_override,
+                                     channel_source, content, meta, sent_at, created_at)
+          SELECT c.tenant_id, n.id, c.id, c.channel_instance_id, 'wamid.demo.' || n.id, CASE WHEN n.inbound THEN 'inbound' ELSE 'outbound' END, 'text',
+                 CASE WHEN n.inbound THEN 'received' ELSE 'read' END, n.by IS NOT NULL, c.channel_source, n.content,
+                 CASE WHEN n.by IS NOT NULL THEN jsonb_build_object('sent_by', n.by) END, n.at, n.at
+          FROM unnest($2::uuid[], $3::uuid[], $4::bool[], $5::uuid[], $6::text[], $7::timestamptz[]) n(id, conversation_id, inbound, by, content, at)
+          JOIN chat_conversations c ON c.tenant_id = $1 AND c.id = n.conversation_id
+          RETURNING conversation_id, direction, sent_at)
+        UPDATE chat_conversations c SET last_message_at = w.last_at, unread_count = w.unread, created_at = least(c.created_at, w.first_at)
+        FROM (SELECT conversation_id, min(sent_at) AS first_at, max(sent_at) AS last_at,
+                     (count(*) FILTER (WHERE direction = 'inbound' AND sent_at > coalesce((SELECT max(o.sent_at) FROM written o
+                       WHERE o.conversation_id = written.conversation_id AND o.direction = 'outbound'), '-infinity')))::int AS unread
+              FROM written GROUP BY conversation_id) w
+        WHERE c.tenant_id = $1 AND c.id = w.conversation_id
+        "#,
+        tenant.0,
+        &messages.iter().map(|message| id(message.at)).collect::<Vec<_>>(),
+        &messages.iter().map(|message| message.conversation.0).collect::<Vec<_>>(),
+        &messages.iter().map(|message| message.inbound).collect::<Vec<_>>(),
+        &messages.iter().map(|message| message.by.map(|by| by.0)).collect::<Vec<_>>() as _,
+        &messages.iter().map(|message| message.text.as_str()).collect::<Vec<_>>() as _,
+        &messages.iter().map(|message| message.at).collect::<Vec<_>>()
+    )
+    .execute(&mut *conn)
+    .await?;
+    // What was answered is read.
+    sqlx::query!(
+        "INSERT INTO count_changes (tenant_id, measure, day, n)
+         SELECT $1, 'read', '1970-01-01', (SELECT count(*) FROM chat_messages WHERE tenant_id = $1 AND direction = 'inbound' AND conversation_id = ANY($2))
+                - (SELECT coalesce(sum(unread_count), 0) FROM chat_conversations WHERE tenant_id = $1 AND id = ANY($2))",
+        tenant.0,
+        &messages.iter().map(|message| message.conversation.0).collect::<Vec<_>>()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
