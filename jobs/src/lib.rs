@@ -14,6 +14,7 @@ pub mod expire_override;
 pub mod import_contacts;
 pub mod probe;
 pub mod process_webhook;
+pub mod resume_webhooks;
 pub mod send_outbound;
 
 pub use context::{Done, JobContext, Services};

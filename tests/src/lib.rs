@@ -7,3 +7,4 @@ mod engine;
 mod faults;
 mod flows;
 mod harness;
+mod plans;

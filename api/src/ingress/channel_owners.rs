@@ -5,21 +5,21 @@ use store::channel_map::FoundChannels;
 
 /// The tenant that has all of the channels. `None`: they are of several, or nobody has one of them (yet), or there are none.
 pub(super) fn sole_owner(naming: ChannelNaming, channel_ids: &[String], channels: &FoundChannels) -> Option<TenantId> {
-    let mut owners = channel_ids.iter().map(|id| channels.get(naming, id).map(|channel| channel.tenant_id));
+    let mut owners = channel_ids.iter().map(|id| channels.get(naming, id).map(|found| found.channel.tenant_id));
     let first = owners.next()??;
     owners.all(|owner| owner == Some(first)).then_some(first)
 }
 
 /// In whose lane the webhook waits: the first tenant who has one of the channels, for a job writes the parts of all.
 pub(super) fn first_owner(naming: ChannelNaming, channel_ids: &[String], channels: &FoundChannels) -> Option<TenantId> {
-    channel_ids.iter().find_map(|id| channels.get(naming, id).map(|channel| channel.tenant_id))
+    channel_ids.iter().find_map(|id| channels.get(naming, id).map(|found| found.channel.tenant_id))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use domain::{ChannelInstanceId, ChannelType};
-    use store::channel_instances::ChannelRef;
+    use store::channel_instances::{ChannelRef, FoundChannel};
 
     const NAMING: ChannelNaming = ChannelNaming::ExternalId(ChannelType::WhatsApp);
 
@@ -31,7 +31,7 @@ mod tests {
         let mut channels = FoundChannels::default();
         for (id, tenant) in [("a", 1), ("b", 1), ("c", 2)] {
             let channel = ChannelRef { tenant_id: TenantId(tenant), id: ChannelInstanceId::generate(), kind: ChannelType::WhatsApp };
-            channels.insert(NAMING, id.to_owned(), channel);
+            channels.insert(NAMING, id.to_owned(), FoundChannel { channel, enabled: true });
         }
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
         (sole_owner(NAMING, &ids, &channels).map(|tenant| tenant.0), first_owner(NAMING, &ids, &channels).map(|tenant| tenant.0))

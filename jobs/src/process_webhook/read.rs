@@ -7,6 +7,7 @@ use domain::{ChannelEvent, ChannelNaming, JobId, RawEventId, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::{
     PgConnection,
+    channel_instances::FoundChannel,
     channel_map::FoundChannels,
     inbound::Located,
     raw_events::{self, RawEvent},
@@ -21,6 +22,8 @@ pub(super) struct Contents {
     pub malformed: Vec<(JobId, RawEventId, String)>,
     /// Events that belonged to nobody when they were received, and all of whose parts are one tenant's now.
     pub found_owner: BTreeMap<TenantId, BTreeSet<RawEventId>>,
+    /// Events with a part for a tenant that has its webhooks held.
+    pub held: BTreeMap<TenantId, BTreeSet<RawEventId>>,
     /// Parts whose channel nobody has. They stay in the raw event and can be replayed once the channel exists.
     pub unrouted: usize,
 }
@@ -124,12 +127,17 @@ impl Contents {
         for part in parts.iter_mut().filter(|part| only.is_none_or(|position| position == part.position)) {
             let Some(external_id) = &part.channel_external_id else { continue };
             // What was received for one tenant is not shown to another who has the channel since.
-            let channel = channels.get(event.naming, external_id).filter(|channel| event.tenant_id.is_none_or(|tenant| tenant == channel.tenant_id));
-            let Some(channel) = channel else {
+            let found = channels.get(event.naming, external_id);
+            let found = found.filter(|found| event.tenant_id.is_none_or(|tenant| tenant == found.channel.tenant_id));
+            let Some(FoundChannel { channel, enabled }) = found else {
                 unrouted += 1;
                 continue;
             };
             owners.insert(channel.tenant_id);
+            if !enabled {
+                self.held.entry(channel.tenant_id).or_default().insert(raw_event_id);
+                continue;
+            }
             if let Some(body) = part.event.take() {
                 self.items.push((job.id, Located { channel: *channel, raw_event_id, received_at: event.received_at, event: body }));
             }

@@ -8,7 +8,7 @@ use crate::{BatchJob, Claimed, Done, JobContext, JobError, enqueue::of_kind, exp
 use domain::{JobId, RawEventId, TenantId};
 use std::collections::BTreeSet;
 use store::{
-    PgConnection, StoreError,
+    PgConnection, StoreError, held_events,
     inbound::{self, Located, Written},
     ledger::{Burial, NewJob},
     raw_events,
@@ -65,13 +65,16 @@ impl From<JobError> for Attempt {
 async fn write(batch: &[Claimed<ProcessWebhook>], ctx: &JobContext, isolating: bool) -> Result<Done, Attempt> {
     let services = &ctx.services;
     let mut tx = ctx.begin_relaxed().await?;
-    let Contents { items, malformed, found_owner, unrouted } = read(&mut tx, batch, ctx).await?;
+    let Contents { items, malformed, found_owner, held, unrouted } = read(&mut tx, batch, ctx).await?;
     let (job_ids, items): (Vec<JobId>, Vec<Located>) = items.into_iter().unzip();
     let (mut written, refused) = if isolating {
         inbound::write_isolating(&mut tx, &services.people, &items, services.human_override_ttl).await?
     } else {
         (inbound::write(&mut tx, &services.people, &items, services.human_override_ttl).await?, Vec::new())
     };
+    if !held.is_empty() {
+        held_events::hold(&mut tx, &held).await?;
+    }
     let mut rejected = Rejected::default();
     for (job, event, reason) in &malformed {
         rejected.add(batch, *job, None, (*event, None), &JobError::fail("malformed", format!("raw event {event}: {reason}")), ctx);

@@ -13,30 +13,45 @@ pub struct ChannelRef {
     pub kind: ChannelType,
 }
 
+/// A channel that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundChannel {
+    pub channel: ChannelRef,
+    /// False: the tenant has its webhooks held (`webhookConfig.enabled`).
+    pub enabled: bool,
+}
+
 /// Finds channels by the ids that webhooks name them by. Ids that nobody has are absent from the answer.
-pub async fn find(pool: &PgPool, naming: ChannelNaming, ids: &[String]) -> Result<Vec<(String, ChannelRef)>, StoreError> {
+pub async fn find(pool: &PgPool, naming: ChannelNaming, ids: &[String]) -> Result<Vec<(String, FoundChannel)>, StoreError> {
     match naming {
         ChannelNaming::ExternalId(kind) => {
             let rows = sqlx::query!(
-                r#"SELECT external_id AS "external_id!", tenant_id, id FROM channel_instances WHERE type = $1 AND external_id = ANY($2)"#,
+                r#"SELECT c.external_id AS "external_id!", c.tenant_id, c.id, coalesce((t.settings #>> '{webhookConfig,enabled}')::bool, true) AS "enabled!"
+                   FROM channel_instances c JOIN tenants t ON t.id = c.tenant_id WHERE c.type = $1 AND c.external_id = ANY($2)"#,
                 kind.as_str(),
                 ids
             )
             .fetch_all(pool)
             .await?;
-            Ok(rows.into_iter().map(|row| (row.external_id, channel(row.tenant_id, row.id, kind))).collect())
+            Ok(rows.into_iter().map(|row| (row.external_id, found(row.tenant_id, row.id, kind, row.enabled))).collect())
         }
         ChannelNaming::InstanceId => {
             let ids: Vec<Uuid> = ids.iter().filter_map(|id| Uuid::try_parse(id).ok()).collect();
-            let rows = sqlx::query!("SELECT tenant_id, id, type FROM channel_instances WHERE id = ANY($1)", &ids).fetch_all(pool).await?;
+            let rows = sqlx::query!(
+                r#"SELECT c.tenant_id, c.id, c.type, coalesce((t.settings #>> '{webhookConfig,enabled}')::bool, true) AS "enabled!"
+                   FROM channel_instances c JOIN tenants t ON t.id = c.tenant_id WHERE c.id = ANY($1)"#,
+                &ids
+            )
+            .fetch_all(pool)
+            .await?;
             Ok(rows
                 .into_iter()
-                .filter_map(|row| Some((row.id.to_string(), channel(row.tenant_id, row.id, ChannelType::parse(&row.r#type)?))))
+                .filter_map(|row| Some((row.id.to_string(), found(row.tenant_id, row.id, ChannelType::parse(&row.r#type)?, row.enabled))))
                 .collect())
         }
     }
 }
 
-fn channel(tenant: i32, id: Uuid, kind: ChannelType) -> ChannelRef {
-    ChannelRef { tenant_id: TenantId(tenant), id: ChannelInstanceId(id), kind }
+fn found(tenant: i32, id: Uuid, kind: ChannelType, enabled: bool) -> FoundChannel {
+    FoundChannel { channel: ChannelRef { tenant_id: TenantId(tenant), id: ChannelInstanceId(id), kind }, enabled }
 }

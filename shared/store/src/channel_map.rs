@@ -1,8 +1,9 @@
-//! Channels by the ids that webhooks name, remembered for a while. Misses are never remembered: a channel may be created any moment.
+//! Channels by the ids that webhooks name, remembered for a while. Misses are never remembered, for a channel may be created any
+//! moment, nor channels whose webhooks are held, for they may be enabled any moment.
 
 use crate::{
     StoreError,
-    channel_instances::{ChannelRef, find},
+    channel_instances::{FoundChannel, find},
 };
 use domain::ChannelNaming;
 use sqlx::PgPool;
@@ -12,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a hit is believed. A provider's id practically never moves to another tenant; if it does, what comes so soon after
+/// How long a hit is believed; so long it may take until webhooks that are to be held are. A provider's id practically never moves to another tenant; if it does, what comes so soon after
 /// counts as unrouted (with a warning), since it was received for the tenant before.
 const BELIEVED_FOR: Duration = Duration::from_secs(30);
 /// Beyond this many channels of one naming the map starts over, so that its memory is bounded.
@@ -21,27 +22,27 @@ const CAPACITY: usize = 100_000;
 /// A cache that everything in a process shares.
 #[derive(Debug, Default)]
 pub struct ChannelMap {
-    known: Mutex<HashMap<ChannelNaming, HashMap<String, (ChannelRef, Instant)>>>,
+    known: Mutex<HashMap<ChannelNaming, HashMap<String, (FoundChannel, Instant)>>>,
 }
 
 /// The channels of a batch.
 #[derive(Debug, Default)]
-pub struct FoundChannels(HashMap<ChannelNaming, HashMap<String, ChannelRef>>);
+pub struct FoundChannels(HashMap<ChannelNaming, HashMap<String, FoundChannel>>);
 
 impl FoundChannels {
     /// `None`: nobody has it.
-    pub fn get(&self, naming: ChannelNaming, id: &str) -> Option<&ChannelRef> {
+    pub fn get(&self, naming: ChannelNaming, id: &str) -> Option<&FoundChannel> {
         self.0.get(&naming)?.get(id)
     }
 
     /// Adds a channel.
-    pub fn insert(&mut self, naming: ChannelNaming, id: String, channel: ChannelRef) {
+    pub fn insert(&mut self, naming: ChannelNaming, id: String, channel: FoundChannel) {
         self.0.entry(naming).or_default().insert(id, channel);
     }
 }
 
 impl ChannelMap {
-    fn known(&self) -> MutexGuard<'_, HashMap<ChannelNaming, HashMap<String, (ChannelRef, Instant)>>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<ChannelNaming, HashMap<String, (FoundChannel, Instant)>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,7 +72,7 @@ impl ChannelMap {
             if of_naming.len() + read.len() > CAPACITY {
                 of_naming.clear();
             }
-            of_naming.extend(read.iter().map(|(id, channel)| (id.clone(), (*channel, now))));
+            of_naming.extend(read.iter().filter(|(_, channel)| channel.enabled).map(|(id, channel)| (id.clone(), (*channel, now))));
             for (id, channel) in read {
                 found.insert(naming, id, channel);
             }

@@ -13,6 +13,7 @@ pub mod conversations;
 pub mod counts;
 pub mod demo;
 pub mod error;
+pub mod held_events;
 pub mod idempotency;
 pub mod inbound;
 pub mod leader;

@@ -24,7 +24,7 @@ pub async fn refresh_statistics(pool: &PgPool) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Days of `raw_webhook_events` older than `keep_days` that no unfinished job and no dead letter needs.
+/// Days of `raw_webhook_events` older than `keep_days` that no unfinished job, no dead letter and nothing held needs.
 pub async fn expired_raw_days(pool: &PgPool, keep_days: i32) -> Result<Vec<NaiveDate>, StoreError> {
     Ok(sqlx::query_scalar!(
         r#"
@@ -38,7 +38,8 @@ pub async fn expired_raw_days(pool: &PgPool, keep_days: i32) -> Result<Vec<Naive
           FROM (SELECT args FROM jobs WHERE kind = 'process_webhook' UNION ALL SELECT args FROM jobs_dead WHERE kind = 'process_webhook') j
           CROSS JOIN LATERAL jsonb_array_elements_text(
             CASE WHEN jsonb_typeof(j.args -> 'event_ids') = 'array' THEN j.args -> 'event_ids' ELSE '[]' END) e(id)
-          WHERE e.id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7')
+          WHERE e.id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7'
+          UNION SELECT day_of_id(raw_event_id) FROM held_webhook_events)
         SELECT day AS "day!" FROM days
         WHERE day < (now() AT TIME ZONE 'utc')::date - $1::int AND NOT EXISTS (SELECT FROM needed n WHERE n.day = days.day)
         ORDER BY day

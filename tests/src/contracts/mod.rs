@@ -6,6 +6,7 @@ mod contacts;
 mod conversations;
 mod desk;
 mod idempotency;
+mod manners;
 mod messages;
 mod nexus;
 mod openid;

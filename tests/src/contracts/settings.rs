@@ -102,3 +102,26 @@ async fn templates_are_made_listed_and_deleted() {
     app.delete(&ann, &path).await.expect(204);
     app.get(&ann, &path).await.expect(404);
 }
+
+#[tokio::test]
+async fn webhooks_that_are_disabled_are_held_and_processed_once_when_they_are_enabled_again() {
+    let app = App::start().await;
+    let ann = inbox(&app).await;
+    let enable = async |enabled: bool| app.patch(&ann, "/api/settings", json!({"webhookConfig": {"enabled": enabled}})).await.expect(200);
+    assert_eq!(enable(false).await["data"]["webhookConfig"]["enabled"], json!(false));
+    receive(&app, "15551230001", "wamid.1", "one").await;
+    receive(&app, "15551230001", "wamid.2", "two").await;
+    receive(&app, "15551230001", "wamid.1", "one").await;
+    assert_eq!(app.db.count("SELECT count(*) FROM chat_messages").await, 0);
+    assert_eq!(app.db.count("SELECT count(*) FROM held_webhook_events").await, 3);
+    // Another tenant's go on.
+    assert_eq!(app.webhook(&crate::harness::text("wamid.other")).await, 200);
+    app.drain().await;
+    assert_eq!(app.db.texts("SELECT external_id FROM chat_messages").await, ["wamid.other"]);
+    enable(true).await;
+    app.drain().await;
+    assert_eq!(app.db.texts("SELECT content FROM chat_messages WHERE external_id <> 'wamid.other' ORDER BY id").await, ["one", "two"]);
+    assert_eq!(app.db.count("SELECT count(*) FROM held_webhook_events").await, 0);
+    receive(&app, "15551230001", "wamid.3", "three").await;
+    assert_eq!(app.db.count("SELECT count(*) FROM chat_messages").await, 4);
+}

@@ -39,7 +39,7 @@ pub(crate) struct App {
     pub(crate) workers: Vec<Process>,
     pub(crate) port: u16,
     environment: Vec<(String, String)>,
-    /// Processes that were killed or stopped: their logs are shown too.
+    /// Processes that were killed or stopped, or that nobody looks after: their logs are shown too.
     ended: Vec<Process>,
     /// Dead letters that the test expects; more fail it.
     expected_dead: i64,
@@ -87,6 +87,18 @@ impl App {
         self.api = Some(Process::start("switchboard-api", &[], &self.environment));
         let url = self.url("/health");
         until("the api answers", async || self.http.get(&url).send().await.is_ok()).await;
+    }
+
+    /// One more api beside the first; returns its port.
+    pub(crate) async fn start_second_api(&mut self) -> u16 {
+        let port = free_port();
+        let mut environment = self.environment.clone();
+        environment.retain(|(name, _)| name != "PORT");
+        environment.push(("PORT".to_owned(), port.to_string()));
+        self.ended.push(Process::start("switchboard-api", &[], &environment));
+        let url = format!("http://127.0.0.1:{port}/health");
+        until("the second api answers", async || self.http.get(&url).send().await.is_ok()).await;
+        port
     }
 
     /// Starts a worker and waits until it has announced itself. Returns its place in `workers`.

@@ -7,11 +7,12 @@ use crate::{
     request::Patch,
 };
 use domain::ChannelType;
+use jobs::{queue, resume_webhooks};
 use serde_json::{Map, Value, json};
 use store::{
     PgConnection, audit,
     channels::{self, Channel},
-    settings,
+    ledger, settings,
 };
 use uuid::Uuid;
 
@@ -49,6 +50,7 @@ struct WebhookConfigView {
     /// The address to enter at Meta.
     url: String,
     verify_token: Option<String>,
+    /// False: webhooks are kept, and processed when it is true again. It takes up to half a minute to be felt.
     enabled: bool,
 }
 
@@ -133,7 +135,7 @@ async fn read(app: &App, conn: &mut PgConnection, caller: &Caller) -> Result<Set
     let webhook_config = WebhookConfigView {
         url: format!("{}/api/webhook", app.public_url),
         verify_token: webhook.and_then(|webhook| webhook.get("verifyToken")?.as_str()).map(str::to_owned),
-        enabled: webhook.and_then(|webhook| webhook.get("enabled")?.as_bool()).unwrap_or(true),
+        enabled: webhooks_enabled(&tenant.settings),
     };
     let human_override_ttl_seconds = tenant.human_override_ttl().unwrap_or(app.human_override_ttl).as_secs();
     Ok(SettingsView { tenant: TenantName { id: tenant.public_id, name: tenant.name }, whatsapp_config, webhook_config, human_override_ttl_seconds })
@@ -165,6 +167,7 @@ pub(super) async fn patch_settings(app: App, caller: Admin, body: Body<SettingsP
     let mut tenant = settings::lock(&mut tx, caller.tenant).await?.ok_or_else(|| ApiError::not_found("Tenant"))?;
     tenant.name = name.unwrap_or(tenant.name);
     put(&mut tenant.settings, "humanOverrideTtlSeconds", ttl.map(|ttl| json!(ttl)));
+    let was_enabled = webhooks_enabled(&tenant.settings);
     if let Some(given) = body.webhook_config {
         let mut webhook = tenant.settings.get("webhookConfig").and_then(Value::as_object).cloned().unwrap_or_default();
         put(&mut webhook, "verifyToken", given.verify_token.given().map(|token| json!(token)));
@@ -173,6 +176,10 @@ pub(super) async fn patch_settings(app: App, caller: Admin, body: Body<SettingsP
     }
     settings::update(&mut tx, caller.tenant, &tenant).await?;
     audit::note(&mut tx, caller.tenant, &caller.act("settings.update", tenant.public_id)).await?;
+    let resumes = !was_enabled && webhooks_enabled(&tenant.settings);
+    if resumes {
+        ledger::enqueue(&mut tx, &[resume_webhooks::job_for(caller.tenant)]).await?;
+    }
     let mut new_number = None;
     if let Some(given) = body.whatsapp_config {
         let given = Given { config: Some(given.into_config()), ..Given::default() };
@@ -187,10 +194,17 @@ pub(super) async fn patch_settings(app: App, caller: Admin, body: Body<SettingsP
     }
     let view = read(&app, &mut tx, &caller).await?;
     tx.commit().await?;
+    if resumes {
+        app.waker.ring(queue::CHORES.name, [caller.tenant]);
+    }
     if let Some(channel) = new_number {
         app.take_up(&caller, &channel).await;
     }
     Ok200::new(&Success::new(view))
+}
+
+fn webhooks_enabled(settings: &Map<String, Value>) -> bool {
+    settings.get("webhookConfig").and_then(|webhook| webhook.get("enabled")?.as_bool()).unwrap_or(true)
 }
 
 /// Errors name the fields as this contract has them.

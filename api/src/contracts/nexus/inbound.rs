@@ -68,7 +68,7 @@ async fn look_up(app: &App, payloads: &[InboundMessagePayload]) -> Result<Known,
     ids.sort_unstable();
     ids.dedup();
     let found = channel_instances::find(&app.operator, ChannelNaming::InstanceId, &ids).await?;
-    let channels: HashMap<Uuid, ChannelRef> = found.into_iter().map(|(_, channel)| (channel.id.0, channel)).collect();
+    let channels: HashMap<Uuid, ChannelRef> = found.into_iter().map(|(_, found)| (found.channel.id.0, found.channel)).collect();
     let tenants: Vec<i32> = channels.values().map(|channel| channel.tenant_id.0).collect();
     let tenants = tenants::list(&mut *app.operator_conn().await?, Some(&tenants)).await?;
     Ok(Known { channels, tenants: tenants.into_iter().map(|row| (row.id, row.public_id)).collect() })

@@ -1,0 +1,53 @@
+//! Raw events that are held because their tenant wants it so.
+
+use crate::StoreError;
+use domain::{RawEventId, TenantId};
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Holds events. [`StoreError::Stale`] if one of the tenants has enabled its webhooks meanwhile: run it again.
+pub async fn hold(conn: &mut PgConnection, held: &BTreeMap<TenantId, BTreeSet<RawEventId>>) -> Result<(), StoreError> {
+    let tenants: Vec<i32> = held.keys().map(|tenant| tenant.0).collect();
+    // Whoever enables them changes these rows: either after us, and then takes what we hold, or before.
+    let still = sqlx::query_scalar!(
+        "SELECT id FROM tenants WHERE id = ANY($1) AND (settings #>> '{webhookConfig,enabled}')::bool = false ORDER BY id FOR SHARE",
+        &tenants
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    if still.len() < tenants.len() {
+        return Err(StoreError::Stale("a tenant's settings"));
+    }
+    let rows: Vec<(i32, uuid::Uuid)> = held.iter().flat_map(|(tenant, events)| events.iter().map(|event| (tenant.0, event.0))).collect();
+    sqlx::query!(
+        "INSERT INTO held_webhook_events (tenant_id, raw_event_id) SELECT * FROM unnest($1::int4[], $2::uuid[]) ON CONFLICT DO NOTHING",
+        &rows.iter().map(|row| row.0).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.1).collect::<Vec<_>>()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Takes up to `limit` held events of a tenant, in the order of arrival, with the sizes of their bodies. Events whose day was dropped are
+/// taken too, and absent from the answer; so the number that was taken comes as well.
+pub async fn release(conn: &mut PgConnection, tenant: TenantId, limit: i64) -> Result<(Vec<(RawEventId, usize)>, i64), StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        WITH taken AS (
+          DELETE FROM held_webhook_events WHERE tenant_id = $1 AND raw_event_id IN (
+            SELECT raw_event_id FROM held_webhook_events WHERE tenant_id = $1 ORDER BY raw_event_id LIMIT $2)
+          RETURNING raw_event_id)
+        SELECT t.raw_event_id, octet_length(e.body) AS size FROM taken t
+        LEFT JOIN LATERAL (SELECT body FROM raw_webhook_events e WHERE e.received_on = day_of_id(t.raw_event_id) AND e.id = t.raw_event_id) e ON true
+        ORDER BY t.raw_event_id
+        "#,
+        tenant.0,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    let taken = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let there = rows.into_iter().filter_map(|row| Some((RawEventId(row.raw_event_id), usize::try_from(row.size?).unwrap_or(0))));
+    Ok((there.collect(), taken))
+}
