@@ -108,6 +108,18 @@ need_cargo() {
   command -v cargo >/dev/null || die "no Rust toolchain: install one from https://rustup.rs"
 }
 
+# Python with venv and pip, for the tools of ops/check.
+need_python_venv() {
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 && return 0
+  if command -v apt-get >/dev/null; then
+    say "installing with apt-get: python3 python3-venv"
+    { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends python3 python3-venv; } >&2 ||
+      die "apt-get could not install python3-venv"
+  else
+    die "python3 with venv is missing: install Python 3.10 or later"
+  fi
+}
+
 # --- a scratch Postgres and Redis --------------------------------------------------------------------------------
 
 scratch_pids='' scratch_postgres_pid='' scratch_dir=''

@@ -118,6 +118,7 @@ mod tests {
         assert!(message("nonsense").starts_with("The body is not JSON"));
         assert!(message(r#"{"inner":{"count":1}} x"#).starts_with("The body is not JSON"));
         assert!(message(r#"{"inner":{"count":1,"a":"\u0000"}}"#).contains("U+0000"));
-        assert!(message(&"[".repeat(100_000)).starts_with("The body is not JSON"));
+        assert_eq!(message(&"[".repeat(100_000)), "[0][0]: invalid type: sequence, expected u8");
+        assert!(message(&format!("{{\"x\":{}", "[".repeat(100_000))).starts_with("The body is not JSON"));
     }
 }

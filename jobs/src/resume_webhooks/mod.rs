@@ -8,7 +8,7 @@ use crate::{
 use domain::TenantId;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use store::{StoreError, held_events, ledger::NewJob};
+use store::{StoreError, held_events, ledger::NewJob, raw_events};
 
 /// Events in a transaction.
 const CHUNK: i64 = 1_000;
@@ -33,14 +33,15 @@ impl Job for ResumeWebhooks {
         let mut resumed = 0;
         loop {
             let mut tx = ctx.begin().await?;
-            let (events, taken) = held_events::release(&mut tx, self.tenant_id, CHUNK).await?;
+            let taken = held_events::release(&mut tx, self.tenant_id, CHUNK).await?;
+            let events = raw_events::sizes(&mut tx, &taken).await?;
             let stored: Vec<_> = events.into_iter().map(|(id, size)| StoredEvent { id, tenant_id: Some(self.tenant_id), size }).collect();
             let jobs = jobs_for(&stored, Lanes::PerTenant, ctx.trace.as_deref());
             if !jobs.is_empty() {
                 ctx.enqueue(&mut tx, &jobs).await?;
             }
             resumed += stored.len();
-            if taken < CHUNK {
+            if i64::try_from(taken.len()).unwrap_or(CHUNK) < CHUNK {
                 tracing::info!(tenant = %self.tenant_id, resumed, "webhooks that were held are processed now");
                 return ctx.commit(tx).await;
             }

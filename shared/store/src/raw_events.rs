@@ -102,6 +102,19 @@ pub async fn read(conn: &mut PgConnection, ids: &[RawEventId]) -> Result<Vec<Raw
         .collect())
 }
 
+/// The sizes of events' bodies in bytes, in the order of their ids. Events whose day was dropped are absent.
+pub async fn sizes(conn: &mut PgConnection, ids: &[RawEventId]) -> Result<Vec<(RawEventId, usize)>, StoreError> {
+    let days: BTreeSet<NaiveDate> = ids.iter().map(|id| day_of(*id)).collect();
+    let rows = sqlx::query!(
+        r#"SELECT id, octet_length(body) AS "size!" FROM raw_webhook_events WHERE received_on = ANY($1) AND id = ANY($2) ORDER BY id"#,
+        &days.into_iter().collect::<Vec<_>>(),
+        &ids.iter().map(|id| id.0).collect::<Vec<_>>()
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (RawEventId(row.id), usize::try_from(row.size).unwrap_or(0))).collect())
+}
+
 /// Gives an event that nobody owned to the tenant that it turned out to belong to.
 pub async fn assign_tenant(conn: &mut PgConnection, tenant_id: TenantId, ids: &[RawEventId]) -> Result<(), StoreError> {
     let days: BTreeSet<NaiveDate> = ids.iter().map(|id| day_of(*id)).collect();

@@ -174,6 +174,7 @@ async fn a_merge_keeps_the_person_to_whom_a_conversation_is_assigned() {
     deliver(&app, &messages(&[words(PHONE, "wamid.1")])).await;
     deliver(&app, &messages(&[words(USER, "wamid.2")])).await;
     let agent = "00000000-0000-7000-8000-000000000001";
+    app.db.run(&format!("INSERT INTO users (tenant_id, id, username, name, role) VALUES (1, '{agent}', 'agent', 'Agent', 'agent')")).await;
     app.db.run(&format!("UPDATE chat_conversations v SET assigned_to = '{agent}' FROM chat_messages m WHERE m.conversation_id = v.id AND m.external_id = 'wamid.2'")).await;
     deliver(&app, &messages(&[both("wamid.3")])).await;
     assert_eq!(app.db.texts("SELECT assigned_to::text FROM chat_conversations WHERE status = 'open'").await, [agent]);

@@ -54,8 +54,9 @@ pub(super) enum One {
 #[endpoint]
 pub(super) async fn list(app: App, caller: Caller, query: Query<ListQuery>) -> Result<Ok200<List>, ApiError> {
     let Query(query) = query;
+    let offset = request::offset(query.offset)?;
     Ok200::new(&if caller.speaks_desk() {
-        let (limit, offset) = (request::limit(query.limit)?, request::offset(query.offset)?);
+        let limit = request::limit(query.limit)?;
         List::Desk(desk::list(&app, &caller, limit, offset).await?)
     } else {
         let page = Page::of(query.page, query.limit)?;

@@ -1,3 +1,5 @@
+//! Normalized messages: what becomes of them, and which are the same.
+
 use super::*;
 
 fn message(text: Option<&str>, attachments: Value) -> Inbound {

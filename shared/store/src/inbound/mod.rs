@@ -10,6 +10,7 @@ mod merge;
 mod messages;
 mod people;
 mod people_cache;
+mod person_names;
 mod profiles;
 mod receipts;
 

@@ -5,11 +5,12 @@ use super::{
     messages::{NewMessages, NewRow},
     of_kind,
     people_cache::{KnownPerson, PersonKey},
+    person_names::{NewCustomer, TenantWide, phone_number, tenant_wide},
     profiles::{self, Told},
 };
 use crate::{StoreError, channel_instances::ChannelRef};
 use chrono::{DateTime, Utc};
-use domain::{ChannelType, ConversationId, CustomerId, EventBody};
+use domain::{ConversationId, CustomerId, EventBody};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
@@ -37,59 +38,8 @@ struct Directory {
 
 type ChannelKey = (i32, Uuid);
 
-/// What names a person on all of a tenant's channels.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum TenantWide {
-    /// E.164.
-    Phone(String),
-    Instagram(String),
-    Facebook(String),
-}
-
-struct NewCustomer {
-    tenant: i32,
-    names: Vec<TenantWide>,
-    told: Option<Told>,
-}
-
-impl NewCustomer {
-    fn name<'a>(&'a self, pick: impl Fn(&'a TenantWide) -> Option<&'a str>) -> Option<&'a str> {
-        self.names.iter().find_map(pick)
-    }
-
-    fn phone(&self) -> Option<&str> {
-        self.name(|name| if let TenantWide::Phone(phone) = name { Some(phone) } else { None })
-    }
-
-    fn instagram(&self) -> Option<&str> {
-        self.name(|name| if let TenantWide::Instagram(id) = name { Some(id) } else { None })
-    }
-
-    fn facebook(&self) -> Option<&str> {
-        self.name(|name| if let TenantWide::Facebook(id) = name { Some(id) } else { None })
-    }
-}
-
-/// What names this person on all of the tenant's channels.
-fn tenant_wide(key: &PersonKey) -> impl Iterator<Item = TenantWide> {
-    /// Longer than any page-scoped id.
-    const LONGEST_ID: usize = 64;
-    let phone = key.phone.as_deref().and_then(phone_number).map(TenantWide::Phone);
-    let page_scoped = key.user_id.as_ref().filter(|id| id.len() <= LONGEST_ID).and_then(|id| match key.channel.kind {
-        ChannelType::Instagram => Some(TenantWide::Instagram(id.clone())),
-        ChannelType::Facebook => Some(TenantWide::Facebook(id.clone())),
-        ChannelType::WhatsApp | ChannelType::TelegramUser | ChannelType::TelegramBot | ChannelType::Widget => None,
-    });
-    phone.into_iter().chain(page_scoped)
-}
-
 fn channel_key(channel: ChannelRef) -> ChannelKey {
     (channel.tenant_id.0, channel.id.0)
-}
-
-/// E.164, as contracts show it. Longer than a phone number can be (15 digits): not a phone number.
-fn phone_number(digits: &str) -> Option<String> {
-    (digits.len() <= 15).then(|| format!("+{digits}"))
 }
 
 fn external_ids(key: &PersonKey) -> impl Iterator<Item = &String> {
