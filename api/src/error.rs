@@ -1,6 +1,7 @@
 //! What a request is answered when it fails: a status, a stable code and a message. The body is written by the contract that
 //! owns the path, in `middleware::errors`.
 
+use salvo::oapi::{Components, EndpointOutRegister, Operation};
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
     http::{
@@ -8,7 +9,6 @@ use salvo::{
         header::{CONNECTION, RETRY_AFTER},
     },
 };
-use salvo::oapi::{Components, EndpointOutRegister, Operation};
 use std::{borrow::Cow, fmt::Display};
 use store::StoreError;
 

@@ -83,19 +83,21 @@ impl App {
 }
 
 fn compose(conversation: ConversationId, draft: Draft, by: Option<domain::UserId>) -> NewOutbound {
-    let plain = |message_type, content| NewOutbound { conversation, message_type, content, media: None, reply_to: None, meta: json!({}), by };
+    let plain =
+        |message_type, content| NewOutbound { conversation, message_type, content, media: None, reply_to: None, meta: json!({}), by };
     match draft {
         Draft::Text(text) => plain("text", Some(text)),
         Draft::Media { kind, url, caption, file_name } => {
-            let mut media = json!({"type": kind, "url": url});
-            if let Some(name) = file_name {
-                media["filename"] = json!(name);
-            }
+            let media = match file_name {
+                Some(name) => json!({"type": kind, "url": url, "filename": name}),
+                None => json!({"type": kind, "url": url}),
+            };
             NewOutbound { media: Some(media), ..plain(kind, caption) }
         }
-        Draft::Template { name, language, components } => {
-            NewOutbound { meta: json!({"template": {"name": name, "language": language, "components": components}}), ..plain("template", None) }
-        }
+        Draft::Template { name, language, components } => NewOutbound {
+            meta: json!({"template": {"name": name, "language": language, "components": components}}),
+            ..plain("template", None)
+        },
     }
 }
 

@@ -8,10 +8,7 @@ use crate::{
     middleware::rate_limit::Limiter,
 };
 use jobs::wake::Waker;
-use platform::{
-    Clock, Sealing, Secret,
-    config::RateLimits,
-};
+use platform::{Clock, Sealing, Secret, config::RateLimits};
 use salvo::{
     Depot, Extractible, Request, Writer,
     extract::Metadata,

@@ -18,7 +18,7 @@ const POLICY: Policy = Policy {
     max_attempts: 8,
     backoff: Duration::from_secs(2),
     max_backoff: Duration::from_mins(5),
-    timeout: Duration::from_secs(60),
+    timeout: Duration::from_mins(1),
 };
 
 /// Which message.

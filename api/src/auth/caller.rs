@@ -7,7 +7,10 @@ use salvo::{
     extract::Metadata,
     oapi::{Components, EndpointArgRegister, Operation, security::SecurityRequirement},
 };
-use std::{fmt::Debug, sync::Arc};
+use std::{
+    fmt::{Debug, Display},
+    sync::Arc,
+};
 use store::audit::Act;
 use uuid::Uuid;
 
@@ -33,7 +36,7 @@ pub(crate) struct Admin(pub Caller);
 
 impl Caller {
     /// An act of this caller's, for the audit log.
-    pub(crate) fn act(&self, act: &'static str, subject: impl ToString) -> Act<'_> {
+    pub(crate) fn act(&self, act: &'static str, subject: impl Display) -> Act<'_> {
         Act { actor: &self.actor, act, subject: Some(subject.to_string()), detail: None }
     }
 

@@ -73,8 +73,12 @@ impl App {
         let mut tx = self.operator.begin().await.map_err(StoreError::from)?;
         let (tenant, user) = people::register(&mut tx, &tenant_name, &owner).await.map_err(taken)?;
         let actor = format!("user:{}", user.id);
-        audit::note(&mut tx, tenant.id, &Act { actor: &actor, act: "tenant.register", subject: Some(tenant.public_id.to_string()), detail: None })
-            .await?;
+        audit::note(
+            &mut tx,
+            tenant.id,
+            &Act { actor: &actor, act: "tenant.register", subject: Some(tenant.public_id.to_string()), detail: None },
+        )
+        .await?;
         let signed_in = self.open(&mut tx, tenant, user, Speaks::Cloud).await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(signed_in)
@@ -115,7 +119,8 @@ impl App {
         let (new, new_hash) = self.refresh_tokens.generate();
         let mut tx = self.operator.begin().await.map_err(StoreError::from)?;
         let refreshed = sessions::refresh(&mut tx, &self.refresh_tokens.hash(token), &new_hash, self.refresh_ttl).await?;
-        let stale = || ApiError::new(StatusCode::UNAUTHORIZED, "refresh_token_invalid", "The refresh token is not valid any more: sign in again");
+        let stale =
+            || ApiError::new(StatusCode::UNAUTHORIZED, "refresh_token_invalid", "The refresh token is not valid any more: sign in again");
         match refreshed {
             Refreshed::Rotated(SessionUser { session, tenant, user, .. }) => {
                 let found = people::find(&mut tx, Login::User(tenant, user)).await?;

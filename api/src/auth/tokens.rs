@@ -139,7 +139,8 @@ fn pem_or_file(variable: &'static str, text: &str) -> Result<String, KeyError> {
         // Environment files often hold the line breaks as two characters.
         return Ok(text.replace("\\n", "\n"));
     }
-    std::fs::read_to_string(text).map_err(|error| KeyError { variable, reason: format!("it is neither PEM nor a file that can be read ({error})") })
+    std::fs::read_to_string(text)
+        .map_err(|error| KeyError { variable, reason: format!("it is neither PEM nor a file that can be read ({error})") })
 }
 
 /// The PEM blocks of a text.

@@ -64,7 +64,7 @@ impl App {
             None => None,
         };
         let (new_password, ends) = (password_hash.is_some(), password_hash.is_some() || role.is_some() || active.is_some());
-        let changed: Vec<&str> = [
+        let named: Vec<&str> = [
             ("email", email.is_some()),
             ("username", username.is_some()),
             ("name", name.is_some()),
@@ -88,7 +88,7 @@ impl App {
         } else {
             Vec::new()
         };
-        let act = Act { detail: Some(json!({"changed": changed})), ..caller.act("user.update", user.id) };
+        let act = Act { detail: Some(json!({"changed": named})), ..caller.act("user.update", user.id) };
         audit::note(&mut tx, caller.tenant, &act).await?;
         tx.commit().await?;
         self.sessions.forget(ended);

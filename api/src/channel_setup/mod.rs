@@ -36,7 +36,13 @@ pub(crate) struct Given {
 
 impl App {
     /// Makes a channel in the transaction `conn`. Call [`App::take_up`] after the commit.
-    pub(crate) async fn create_channel(&self, conn: &mut PgConnection, caller: &Caller, kind: ChannelType, given: Given) -> Result<Channel, ApiError> {
+    pub(crate) async fn create_channel(
+        &self,
+        conn: &mut PgConnection,
+        caller: &Caller,
+        kind: ChannelType,
+        given: Given,
+    ) -> Result<Channel, ApiError> {
         let now = channels::now(conn).await?;
         let mut channel = Channel {
             id: ChannelInstanceId::generate(),
@@ -57,7 +63,13 @@ impl App {
     }
 
     /// Changes a channel that was read in the same transaction.
-    pub(crate) async fn change_channel(&self, conn: &mut PgConnection, caller: &Caller, mut channel: Channel, given: Given) -> Result<Channel, ApiError> {
+    pub(crate) async fn change_channel(
+        &self,
+        conn: &mut PgConnection,
+        caller: &Caller,
+        mut channel: Channel,
+        given: Given,
+    ) -> Result<Channel, ApiError> {
         self.apply(&mut channel, given)?;
         channels::update(conn, caller.tenant, &channel).await.map_err(refused)?;
         audit::note(conn, caller.tenant, &caller.act("channel.update", channel.id)).await?;
@@ -80,7 +92,9 @@ impl App {
                 tracing::info!(events, tenant = %caller.tenant, "webhooks that came before their channel are processed now");
                 self.waker.ring(queue::WEBHOOKS.name, [domain::TenantId::NONE]);
             }
-            Err(error) => tracing::warn!(%error, "webhooks that came before their channel wait: `switchboard replay --unroutable` has them processed"),
+            Err(error) => {
+                tracing::warn!(%error, "webhooks that came before their channel wait: `switchboard replay --unroutable` has them processed");
+            }
         }
     }
 
@@ -121,7 +135,10 @@ impl App {
             match checked(setting, value) {
                 Err(problem) => fields.wrong(format!("config.{name}"), problem),
                 Ok(Value::String(secret)) if setting.secret => {
-                    let sealed = self.sealing.seal(&channels::secret_place(channel.id, setting.name), &secret).map_err(not_sealed)?;
+                    let sealed = self
+                        .sealing
+                        .seal(&channels::secret_place(channel.id, setting.name), &secret)
+                        .map_err(|error| not_sealed(&error))?;
                     channel.secrets.insert(name, Value::String(sealed));
                     if channel.kind == ChannelType::TelegramBot {
                         channel.external_id = secret.split(':').next().map(str::to_owned);
@@ -178,7 +195,10 @@ fn checked(setting: &Setting, value: Value) -> Result<Value, &'static str> {
                         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
                 })
             };
-            text(&value).filter(|token| is_token(token)).map(Value::String).ok_or("must be a bot's token, like 123456:ABC-DEF1234ghIkl-zyx57W2v")
+            text(&value)
+                .filter(|token| is_token(token))
+                .map(Value::String)
+                .ok_or("must be a bot's token, like 123456:ABC-DEF1234ghIkl-zyx57W2v")
         }
         Form::Origins => {
             let origins = value.as_array().filter(|origins| origins.len() <= 50);
@@ -188,10 +208,10 @@ fn checked(setting: &Setting, value: Value) -> Result<Value, &'static str> {
     }
 }
 
-fn not_sealed(error: SealingError) -> ApiError {
+fn not_sealed(error: &SealingError) -> ApiError {
     match error {
         SealingError::NoKey => ApiError::unavailable("Secrets cannot be kept here yet: set SWITCHBOARD_ENCRYPTION_KEY"),
-        SealingError::UnknownKey(_) | SealingError::Broken => ApiError::internal(&error),
+        SealingError::UnknownKey(_) | SealingError::Broken => ApiError::internal(error),
     }
 }
 

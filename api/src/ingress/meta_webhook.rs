@@ -1,9 +1,6 @@
 //! `/api/webhook`: Meta's handshake, and its signed webhooks.
 
-use super::{
-    Inbox, Measures, Seldom,
-    inbox::Refusal,
-};
+use super::{Inbox, Measures, Seldom, inbox::Refusal};
 use crate::{
     ApiError,
     body::{self, BodyError},

@@ -28,7 +28,7 @@ pub(crate) struct RequestKey(Option<Key>);
 
 #[derive(Clone, Debug)]
 struct Key {
-    key: String,
+    text: String,
     request: String,
     body_hash: Vec<u8>,
 }
@@ -51,7 +51,7 @@ impl<'ex> Extractible<'ex> for RequestKey {
         };
         let body_hash = digest(&SHA256, body).as_ref().to_vec();
         let request = format!("{} {}", req.method(), req.uri().path());
-        Ok(Self(Some(Key { key: key.to_owned(), request, body_hash })))
+        Ok(Self(Some(Key { text: key.to_owned(), request, body_hash })))
     }
 }
 
@@ -96,12 +96,14 @@ impl App {
         key: &RequestKey,
     ) -> Result<Begun<T, STATUS>, ApiError> {
         let mut tx = self.tenants.begin(tenant).await?;
-        let Some(Key { key, request, body_hash }) = &key.0 else { return Ok(Begun::Work(Work { tx, key: None })) };
+        let Some(Key { text: key, request, body_hash }) = &key.0 else { return Ok(Begun::Work(Work { tx, key: None })) };
         let request = format!("{request} {who}");
         match idempotency::claim(&mut tx, tenant, KeyedRequest { key, request: &request, body_hash }).await? {
             Claim::New => Ok(Begun::Work(Work { tx, key: Some(key.clone()) })),
             Claim::Done { status, response } => Ok(Begun::Answered(Reply::repeated(status, response)?)),
-            Claim::Different => Err(ApiError::conflict("idempotency_key_used", "This Idempotency-Key was used for another request: take a new one")),
+            Claim::Different => {
+                Err(ApiError::conflict("idempotency_key_used", "This Idempotency-Key was used for another request: take a new one"))
+            }
         }
     }
 }

@@ -68,7 +68,10 @@ pub(crate) struct Limiter {
 
 impl Limiter {
     pub(crate) fn new(client: Option<redis::Client>, clock: Arc<dyn Clock>) -> Self {
-        metrics::describe_counter!("switchboard_rate_limit_skipped_total", "Requests whose rate limit was not checked because Redis was away");
+        metrics::describe_counter!(
+            "switchboard_rate_limit_skipped_total",
+            "Requests whose rate limit was not checked because Redis was away"
+        );
         metrics::describe_counter!("switchboard_rate_limit_refused_total", "Requests that were answered 429");
         Self { client, connection: OnceCell::new(), script: Script::new(GCRA), clock, failed_at: Mutex::default() }
     }

@@ -3,8 +3,7 @@
 use super::{errors, etag::Etag};
 use crate::App;
 use salvo::{
-    Router, Service,
-    affix_state,
+    Router, Service, affix_state,
     catch_panic::CatchPanic,
     catcher::Catcher,
     cors::{AllowOrigin, Cors},
@@ -27,14 +26,14 @@ pub(crate) fn around(service: Service, development: bool) -> Service {
 }
 
 /// The contracts' routes, within their stack.
-pub(crate) fn contracts(app: &App, origins: &[String], routes: Vec<Router>) -> Router {
+pub(crate) fn contracts(app: &App, origins: &[String], mut routes: Vec<Router>) -> Router {
     Router::new()
         .hoop(affix_state::inject(app.clone()))
         .hoop(cors(origins))
         .hoop(Timeout::new(TIME_LIMIT))
         .hoop(Compression::new().disable_all().enable_gzip(CompressionLevel::Fastest).min_length(COMPRESS_FROM))
         .hoop(Etag)
-        .append(&mut routes.into())
+        .append(&mut routes)
 }
 
 /// Tokens travel in a header, never in a cookie, so no origin needs credentials.

@@ -22,7 +22,8 @@ const ABOUT: &str = "The published contracts of Switchboard over one inbox. Sign
     helpdesk), press Authorize and paste the token. Times are UTC, ISO-8601. Limits over 200 mean 200.";
 
 /// What any operation may answer besides what its handler says.
-const FAILURES: &[(&str, &str)] = &[("4XX", "The request cannot be served; the body says why"), ("5XX", "Something of ours is away or broken: try again")];
+const FAILURES: &[(&str, &str)] =
+    &[("4XX", "The request cannot be served; the body says why"), ("5XX", "Something of ours is away or broken: try again")];
 
 /// The document of everything that the contracts serve, webhooks and health included, as JSON.
 pub(crate) fn document(contracts: &Router) -> Result<Bytes, serde_json::Error> {
@@ -42,14 +43,14 @@ fn described(contracts: &Router) -> OpenApi {
     operations::add(&mut document);
     for (path, item) in document.paths.iter_mut() {
         for (method, operation) in item.operations.iter_mut() {
-            complete(path, method, operation);
+            complete(path, *method, operation);
         }
     }
     document
 }
 
 /// The tag of the contract that owns the operation, and the errors in its dialect.
-fn complete(path: &str, method: &PathItemType, operation: &mut Operation) {
+fn complete(path: &str, method: PathItemType, operation: &mut Operation) {
     let method = match method {
         PathItemType::Get => "GET",
         PathItemType::Post => "POST",

@@ -72,6 +72,7 @@ fn health() -> Operation {
 }
 
 fn metrics() -> Operation {
-    let operation = Operation::new().operation_id("metrics.get").summary("Metrics for Prometheus").description("Unless METRICS_PORT is set.");
+    let operation =
+        Operation::new().operation_id("metrics.get").summary("Metrics for Prometheus").description("Unless METRICS_PORT is set.");
     answers(operation, "text/plain", text())
 }

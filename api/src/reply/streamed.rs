@@ -83,7 +83,10 @@ impl fmt::Debug for CsvFile {
 
 impl CsvFile {
     /// As [`Array::of_pages`]; a page is lines. The first holds the header.
-    pub(crate) async fn of_pages(name: &'static str, pages: impl Stream<Item = Result<Bytes, ApiError>> + Send + 'static) -> Result<Self, ApiError> {
+    pub(crate) async fn of_pages(
+        name: &'static str,
+        pages: impl Stream<Item = Result<Bytes, ApiError>> + Send + 'static,
+    ) -> Result<Self, ApiError> {
         let mut pages = pages.boxed();
         let first = pages.next().await.transpose()?.unwrap_or_default();
         Ok(Self { name, body: futures::stream::once(async { Ok(first) }).chain(pages).boxed() })

@@ -9,7 +9,10 @@ use bytes::Bytes;
 use salvo::{
     Depot, Extractible, Request,
     extract::Metadata,
-    http::{ReqBody, StatusCode, header::{CONTENT_TYPE, EXPECT}},
+    http::{
+        ReqBody, StatusCode,
+        header::{CONTENT_TYPE, EXPECT},
+    },
     oapi::{Components, Content, EndpointArgRegister, Operation, RequestBody, ToSchema},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -88,7 +91,8 @@ pub(super) async fn read_limited(req: &mut Request, most: usize) -> Result<Bytes
 impl<'de, T: Deserialize<'de> + ToSchema> EndpointArgRegister for Body<T> {
     fn register(components: &mut Components, operation: &mut Operation, _arg: &str) {
         let schema = T::to_schema(components);
-        operation.request_body = Some(RequestBody::new().add_content("application/json", Content::new(schema)).required(salvo::oapi::Required::True));
+        operation.request_body =
+            Some(RequestBody::new().add_content("application/json", Content::new(schema)).required(salvo::oapi::Required::True));
     }
 }
 

@@ -19,6 +19,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
 
 impl<T> Patch<T> {
     /// `None`: absent. `Some(None)`: null.
+    #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
     pub(crate) fn given(self) -> Option<Option<T>> {
         match self {
             Self::Absent => None,

@@ -7,7 +7,9 @@ use salvo::{
     Depot, Extractible, Request, Writer,
     extract::Metadata,
     http::{ReqBody, StatusCode, header::CONTENT_TYPE},
-    oapi::{BasicType, Components, Content, EndpointArgRegister, KnownFormat, Object, Operation, RequestBody, Required, Schema, SchemaFormat},
+    oapi::{
+        BasicType, Components, Content, EndpointArgRegister, KnownFormat, Object, Operation, RequestBody, Required, Schema, SchemaFormat,
+    },
 };
 use std::fmt::Debug;
 

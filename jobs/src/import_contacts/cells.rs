@@ -24,7 +24,17 @@ mod tests {
 
     #[test]
     fn formulas_are_quoted_and_come_back_as_they_were() {
-        for (text, cell) in [("=1+1", "'=1+1"), ("+1", "'+1"), ("-1", "'-1"), ("@x", "'@x"), ("\tx", "'\tx"), ("'=x", "''=x"), ("Ann", "Ann"), ("'quoted'", "'quoted'"), ("", "")] {
+        for (text, cell) in [
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@x", "'@x"),
+            ("\tx", "'\tx"),
+            ("'=x", "''=x"),
+            ("Ann", "Ann"),
+            ("'quoted'", "'quoted'"),
+            ("", ""),
+        ] {
             assert_eq!(neutralized(text), cell);
             assert_eq!(plain(cell), text);
         }

@@ -90,7 +90,9 @@ async fn write(conn: &mut PgConnection, tenant: TenantId, before: usize, rows: &
     for (index, row) in rows.iter().enumerate() {
         match row {
             Ok(contact) => waiting.push((index, contact)),
-            Err(reason) => report.push(ImportedRow { row_number: number(index), outcome: "invalid".to_owned(), reason: Some(reason.clone()) }),
+            Err(reason) => {
+                report.push(ImportedRow { row_number: number(index), outcome: "invalid".to_owned(), reason: Some(reason.clone()) });
+            }
         }
     }
     while !waiting.is_empty() {

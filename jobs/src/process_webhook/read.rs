@@ -107,13 +107,7 @@ fn parse(event: &RawEvent) -> Parsed {
 
 impl Contents {
     /// Adds the parts of `event` that `job` names, as far as somebody has their channel.
-    fn take(
-        &mut self,
-        job: &Claimed<ProcessWebhook>,
-        raw_event_id: RawEventId,
-        event: &mut Parsed,
-        channels: &FoundChannels,
-    ) {
+    fn take(&mut self, job: &Claimed<ProcessWebhook>, raw_event_id: RawEventId, event: &mut Parsed, channels: &FoundChannels) {
         let parts = match &mut event.parts {
             Ok(parts) => parts,
             Err(reason) => return self.malformed.push((job.id, raw_event_id, reason.clone())),

@@ -39,9 +39,11 @@ pub(crate) struct CreateAdminArgs {
 }
 
 pub(crate) async fn run(args: &CreateAdminArgs, settings: &Settings) -> Result<(), CliError> {
-    let email = contact_details::email(&args.email).ok_or_else(|| CliError::Usage(format!("--email {} is not an e-mail address", args.email)))?;
+    let email =
+        contact_details::email(&args.email).ok_or_else(|| CliError::Usage(format!("--email {} is not an e-mail address", args.email)))?;
     let (password, made) = password(args.password_stdin)?;
-    let hash = passwords::hash(&Secret::new(password.clone())).map_err(|error| CliError::Usage(format!("the password cannot be hashed: {error}")))?;
+    let hash = passwords::hash(&Secret::new(password.clone()))
+        .map_err(|error| CliError::Usage(format!("the password cannot be hashed: {error}")))?;
     let name = args.name.clone().unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
     let role = if args.owner || args.tenant_name.is_some() { UserRole::Owner } else { UserRole::Admin };
     let new = NewUser { email: Some(email.to_owned()), username: None, name, role, password_hash: Some(hash) };
@@ -89,7 +91,10 @@ fn password(from_stdin: bool) -> Result<(String, bool), CliError> {
         console::note("the password (it is shown; Ctrl-D ends it):");
     }
     let mut text = String::new();
-    std::io::stdin().take(4_096).read_to_string(&mut text).map_err(|source| CliError::Io { what: "reading the password".to_owned(), source })?;
+    std::io::stdin()
+        .take(4_096)
+        .read_to_string(&mut text)
+        .map_err(|source| CliError::Io { what: "reading the password".to_owned(), source })?;
     let text = text.trim_end_matches(['\r', '\n']).to_owned();
     passwords::check(&text).map_err(|problem| CliError::Usage(format!("the password {problem}")))?;
     Ok((text, false))

@@ -24,7 +24,9 @@ pub(crate) struct RotateKeysArgs {
 pub(crate) async fn run(args: &RotateKeysArgs, settings: &Settings) -> Result<(), CliError> {
     let sealing = sealing(settings);
     if settings.get("SWITCHBOARD_ENCRYPTION_KEY").is_none() {
-        return Err(CliError::Usage("SWITCHBOARD_ENCRYPTION_KEY is not set: set it to the new key, and SWITCHBOARD_OLD_ENCRYPTION_KEYS to the old ones".to_owned()));
+        return Err(CliError::Usage(
+            "SWITCHBOARD_ENCRYPTION_KEY is not set: set it to the new key, and SWITCHBOARD_OLD_ENCRYPTION_KEYS to the old ones".to_owned(),
+        ));
     }
     let pool = settings.pool()?;
     let (mut rotated, mut current, mut after) = (0_u64, 0_u64, Uuid::nil());
@@ -52,7 +54,9 @@ pub(crate) async fn run(args: &RotateKeysArgs, settings: &Settings) -> Result<()
     if args.json {
         console::line(&json!({"rotated": rotated, "current": current}).to_string());
     } else {
-        console::line(&format!("{rotated} secrets were sealed anew with today's key, {current} were already; older keys can be removed from SWITCHBOARD_OLD_ENCRYPTION_KEYS"));
+        console::line(&format!(
+            "{rotated} secrets were sealed anew with today's key, {current} were already; older keys can be removed from SWITCHBOARD_OLD_ENCRYPTION_KEYS"
+        ));
     }
     Ok(())
 }
@@ -63,7 +67,8 @@ fn reseal(sealing: &platform::Sealing, channel: &SealedChannel) -> Result<Map<St
         let Some(sealed) = value.as_str().filter(|sealed| sealing.is_old(sealed)) else { continue };
         let place = secret_place(channel.id, name);
         let anew = sealing.open(&place, sealed).and_then(|secret| sealing.seal(&place, secret.expose()));
-        let anew = anew.map_err(|error| CliError::Usage(format!("{name} of channel {} of tenant {}: {error}", channel.id, channel.tenant)))?;
+        let anew =
+            anew.map_err(|error| CliError::Usage(format!("{name} of channel {} of tenant {}: {error}", channel.id, channel.tenant)))?;
         *value = Value::String(anew);
     }
     Ok(secrets)

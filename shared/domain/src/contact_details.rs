@@ -4,9 +4,16 @@
 pub fn email(text: &str) -> Option<&str> {
     let text = text.trim();
     let (local, host) = text.rsplit_once('@')?;
-    let plain = |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '@' | '<' | '>' | ',' | ';'));
-    (text.len() <= 254 && plain(local) && plain(host) && (host.contains('.') || host == "localhost") && !host.starts_with('.') && !host.ends_with('.'))
-        .then_some(text)
+    let plain = |part: &str| {
+        !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '@' | '<' | '>' | ',' | ';'))
+    };
+    (text.len() <= 254
+        && plain(local)
+        && plain(host)
+        && (host.contains('.') || host == "localhost")
+        && !host.starts_with('.')
+        && !host.ends_with('.'))
+    .then_some(text)
 }
 
 /// A phone number in E.164 (`+` and 7 to 15 digits), from how people write international numbers: spaces, dots, dashes, slashes
@@ -38,7 +45,9 @@ mod tests {
         for written in ["+1 (234) 567-890", "001 234 567 890", "+1.234.567.890", "+1234567890", " +12 3456/7890"] {
             assert_eq!(normalized_phone(written).as_deref(), Some("+1234567890"), "{written}");
         }
-        for bad in ["", "+", "1234567890", "+123456", "+1234567890123456", "+0123456789", "+12345x7890", "++1234567890", "+１２３４５６７８９"] {
+        for bad in
+            ["", "+", "1234567890", "+123456", "+1234567890123456", "+0123456789", "+12345x7890", "++1234567890", "+１２３４５６７８９"]
+        {
             assert_eq!(normalized_phone(bad), None, "{bad}");
         }
     }

@@ -192,7 +192,11 @@ impl<F: Fn(&str) -> Option<String>> Source<F> {
             _ => None,
         };
         let seconds = unit.and_then(|unit| digits.parse::<u32>().ok()?.checked_mul(unit)).filter(|seconds| *seconds > 0);
-        seconds.map(|seconds| Some(Duration::from_secs(seconds.into()))).ok_or(ConfigError { variable, problem: "is not a duration", advice })
+        seconds.map(|seconds| Some(Duration::from_secs(seconds.into()))).ok_or(ConfigError {
+            variable,
+            problem: "is not a duration",
+            advice,
+        })
     }
 
     fn port(&self, variable: &'static str) -> Result<Option<u16>, ConfigError> {

@@ -29,7 +29,7 @@ impl Sealing {
     pub fn new(key: Option<&Secret>, old_keys: &[Secret]) -> Self {
         let keys = key.into_iter().chain(old_keys).filter_map(|secret| {
             let bytes = digest(&SHA256, secret.expose().as_bytes());
-            let id = digest(&SHA256, bytes.as_ref()).as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            let id = hex::encode(digest(&SHA256, bytes.as_ref()).as_ref().get(..4)?);
             Some((id, RandomizedNonceKey::new(&AES_256_GCM, bytes.as_ref()).ok()?))
         });
         // Without a current key nothing can be sealed, whatever old ones there are.

@@ -51,7 +51,12 @@ pub struct CalendarEventFilter {
 }
 
 /// Appointments of the tenant, in the order in which they start.
-pub async fn list(conn: &mut PgConnection, tenant: TenantId, filter: CalendarEventFilter, page: (i64, i64)) -> Result<Vec<CalendarEvent>, StoreError> {
+pub async fn list(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    filter: CalendarEventFilter,
+    page: (i64, i64),
+) -> Result<Vec<CalendarEvent>, StoreError> {
     let (limit, offset) = page;
     Ok(sqlx::query_as!(
         CalendarEvent,

@@ -19,10 +19,13 @@ const BELIEVED_FOR: Duration = Duration::from_secs(30);
 /// Beyond this many channels of one naming the map starts over, so that its memory is bounded.
 const CAPACITY: usize = 100_000;
 
+/// What was found, and when.
+type Known = HashMap<ChannelNaming, HashMap<String, (FoundChannel, Instant)>>;
+
 /// A cache that everything in a process shares.
 #[derive(Debug, Default)]
 pub struct ChannelMap {
-    known: Mutex<HashMap<ChannelNaming, HashMap<String, (FoundChannel, Instant)>>>,
+    known: Mutex<Known>,
 }
 
 /// The channels of a batch.
@@ -42,7 +45,7 @@ impl FoundChannels {
 }
 
 impl ChannelMap {
-    fn known(&self) -> MutexGuard<'_, HashMap<ChannelNaming, HashMap<String, (FoundChannel, Instant)>>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

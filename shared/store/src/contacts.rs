@@ -70,7 +70,9 @@ pub async fn list(
             return Ok((rows, counts::total(conn, tenant, &["customer".to_owned()]).await?));
         }
         ContactFilter { term, tag: Some(tag) } => {
-            sqlx::query_scalar!(r#"SELECT id AS "id!" FROM tagged_customers($1, $2, $3) f(id)"#, tag, term, MOST_FOUND).fetch_all(&mut *conn).await?
+            sqlx::query_scalar!(r#"SELECT id AS "id!" FROM tagged_customers($1, $2, $3) f(id)"#, tag, term, MOST_FOUND)
+                .fetch_all(&mut *conn)
+                .await?
         }
         ContactFilter { term: Some(term), tag: None } => {
             sqlx::query_scalar!(r#"SELECT id AS "id!" FROM search_customers($1, $2) f(id)"#, term, MOST_FOUND).fetch_all(&mut *conn).await?
@@ -139,7 +141,12 @@ pub async fn create(conn: &mut PgConnection, tenant: TenantId, new: &NewContact)
 }
 
 /// Changes a contact. `None`: there is none.
-pub async fn update(conn: &mut PgConnection, tenant: TenantId, id: CustomerId, changes: &ContactChanges) -> Result<Option<Contact>, StoreError> {
+pub async fn update(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    id: CustomerId,
+    changes: &ContactChanges,
+) -> Result<Option<Contact>, StoreError> {
     Ok(sqlx::query_as!(
         Contact,
         "UPDATE customers

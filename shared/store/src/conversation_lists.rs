@@ -119,8 +119,11 @@ pub async fn list(
 
 /// How many the filter finds.
 pub async fn count(conn: &mut PgConnection, tenant: TenantId, filter: ListFilter<'_>) -> Result<i64, StoreError> {
-    let measures: Vec<String> =
-        filter.sources.iter().flat_map(|source| filter.statuses.iter().map(move |status| format!("conversation:{source}:{status}"))).collect();
+    let measures: Vec<String> = filter
+        .sources
+        .iter()
+        .flat_map(|source| filter.statuses.iter().map(move |status| format!("conversation:{source}:{status}")))
+        .collect();
     counts::total(conn, tenant, &measures).await
 }
 

@@ -20,9 +20,7 @@ pub struct PastMessage {
 /// Writes messages (each conversation's in their order) and brings their conversations up to date.
 pub async fn add(conn: &mut PgConnection, tenant: TenantId, messages: &[PastMessage]) -> Result<(), StoreError> {
     // The day in the id is the day under which a message is counted.
-    let id = |at: DateTime<Utc>| {
-        Uuid::new_v7(Timestamp::from_unix(NoContext, at.timestamp().unsigned_abs(), at.timestamp_subsec_nanos()))
-    };
+    let id = |at: DateTime<Utc>| Uuid::new_v7(Timestamp::from_unix(NoContext, at.timestamp().unsigned_abs(), at.timestamp_subsec_nanos()));
     sqlx::query!(
         r#"
         WITH written AS (

@@ -36,8 +36,8 @@ pub mod users;
 
 pub use connect::{OwnConnection, Role, connect, connect_relaxed, migrate, within};
 pub use error::StoreError;
-pub use tenancy::{TenantTx, Tenants};
 pub use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+pub use tenancy::{TenantTx, Tenants};
 
 /// A connection of a pool.
 pub type PoolConnection = sqlx::pool::PoolConnection<Postgres>;

@@ -123,7 +123,7 @@ pub async fn refresh(conn: &mut PgConnection, old: &[u8], new: &[u8], ttl: Durat
         end(conn, user.tenant, user.session, Ended::RefreshTokenReused).await?;
         return Ok(Refreshed::Reused(user));
     }
-    let used = sqlx::query!(
+    let rotated = sqlx::query!(
         "WITH used AS (UPDATE refresh_tokens SET used_at = now() WHERE token_hash = $1 AND used_at IS NULL RETURNING tenant_id, session_id),
               given AS (INSERT INTO refresh_tokens (tenant_id, token_hash, session_id) SELECT tenant_id, $2, session_id FROM used)
          UPDATE user_sessions s SET expires_at = now() + make_interval(secs => $3)
@@ -134,7 +134,7 @@ pub async fn refresh(conn: &mut PgConnection, old: &[u8], new: &[u8], ttl: Durat
     )
     .execute(conn)
     .await?;
-    Ok(if used.rows_affected() == 1 { Refreshed::Rotated(user) } else { Refreshed::Outrun })
+    Ok(if rotated.rows_affected() == 1 { Refreshed::Rotated(user) } else { Refreshed::Outrun })
 }
 
 /// Ends one session.

@@ -40,12 +40,10 @@ pub enum Login<'a> {
 /// Finds who signs in, active or not.
 pub async fn find(conn: &mut PgConnection, login: Login<'_>) -> Result<Option<Candidate>, StoreError> {
     let known = match login {
-        Login::Name(name) if name.contains('@') => {
-            sqlx::query!("SELECT tenant_id, id FROM users WHERE lower(email) = lower($1)", name)
-                .fetch_optional(&mut *conn)
-                .await?
-                .map(|row| (row.tenant_id, row.id))
-        }
+        Login::Name(name) if name.contains('@') => sqlx::query!("SELECT tenant_id, id FROM users WHERE lower(email) = lower($1)", name)
+            .fetch_optional(&mut *conn)
+            .await?
+            .map(|row| (row.tenant_id, row.id)),
         Login::Name(name) => sqlx::query!("SELECT tenant_id, id FROM users WHERE lower(username) = lower($1)", name)
             .fetch_optional(&mut *conn)
             .await?
@@ -92,8 +90,7 @@ pub async fn register(conn: &mut PgConnection, tenant_name: &str, user: &NewUser
     let row = sqlx::query!("INSERT INTO tenants (store_name) VALUES ($1) RETURNING id, public_id, created_at", tenant_name)
         .fetch_one(&mut *conn)
         .await?;
-    let tenant =
-        Tenant { id: TenantId(row.id), public_id: row.public_id, name: tenant_name.to_owned(), created_at: row.created_at };
+    let tenant = Tenant { id: TenantId(row.id), public_id: row.public_id, name: tenant_name.to_owned(), created_at: row.created_at };
     let user = users::create(conn, tenant.id, user).await?;
     Ok((tenant, user))
 }

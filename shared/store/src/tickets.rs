@@ -68,7 +68,12 @@ pub struct TicketFilter<'a> {
 
 /// Tickets of the tenant, newest first. For each status and priority that is asked for, as many index entries are read as are
 /// shown and skipped; a customer has few.
-pub async fn list(conn: &mut PgConnection, tenant: TenantId, filter: TicketFilter<'_>, page: (i64, i64)) -> Result<Vec<Ticket>, StoreError> {
+pub async fn list(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    filter: TicketFilter<'_>,
+    page: (i64, i64),
+) -> Result<Vec<Ticket>, StoreError> {
     let (limit, offset) = page;
     let TicketFilter { statuses, priorities, assigned_number, customer_number } = filter;
     let numbers = match (customer_number, assigned_number) {
@@ -238,7 +243,11 @@ pub async fn by_status(conn: &mut PgConnection, tenant: TenantId) -> Result<[i64
 
 /// The id of a customer by number; one that was merged away is the one that it was merged into.
 pub async fn customer_id(conn: &mut PgConnection, tenant: TenantId, number: i64) -> Result<Option<Uuid>, StoreError> {
-    Ok(sqlx::query_scalar!(r#"SELECT coalesce(merged_into, id) AS "id!" FROM customers WHERE tenant_id = $1 AND number = $2"#, tenant.0, number)
-        .fetch_optional(conn)
-        .await?)
+    Ok(sqlx::query_scalar!(
+        r#"SELECT coalesce(merged_into, id) AS "id!" FROM customers WHERE tenant_id = $1 AND number = $2"#,
+        tenant.0,
+        number
+    )
+    .fetch_optional(conn)
+    .await?)
 }

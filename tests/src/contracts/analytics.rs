@@ -24,11 +24,17 @@ async fn the_overview_is_exact_at_once() {
     let body = app.get(&ann, "/api/analytics/overview?days=2").await.expect(200);
     assert_eq!(body["data"]["messagesByStatus"], json!({"sent": 2, "delivered": 2, "read": 1, "failed": 1}));
     let overview = &body["data"]["overview"];
-    assert_eq!((&overview["totalMessages"], &overview["totalConversations"], &overview["deliveryRate"]), (&json!(6), &json!(3), &json!(66.7)));
+    assert_eq!(
+        (&overview["totalMessages"], &overview["totalConversations"], &overview["deliveryRate"]),
+        (&json!(6), &json!(3), &json!(66.7))
+    );
     assert_eq!((&overview["sentToday"], &overview["sentThisWeek"], &overview["sentThisMonth"]), (&json!(2), &json!(2), &json!(2)));
     let days = body["data"]["dailyActivity"].as_array().unwrap();
     assert_eq!(days.len(), 2);
-    assert_eq!((&days[0]["sent"], &days[0]["received"], &days[1]["sent"], &days[1]["received"]), (&json!(0), &json!(0), &json!(2), &json!(3)));
+    assert_eq!(
+        (&days[0]["sent"], &days[0]["received"], &days[1]["sent"], &days[1]["received"]),
+        (&json!(0), &json!(0), &json!(2), &json!(3))
+    );
     for days in ["0", "367", "-1", "x"] {
         app.get(&ann, &format!("/api/analytics/overview?days={days}")).await.expect(400);
     }

@@ -16,7 +16,12 @@ async fn every_type_is_made_listed_changed_and_deleted() {
     let app = App::start_api_only().await;
     let ann = app.register("ann").await;
     let cases = [
-        ("WHATSAPP", json!({"phoneNumberId": NUMBER, "accessToken": TOKEN, "businessAccountId": "1", "verifyToken": "v"}), Some(NUMBER), "hasAccessToken"),
+        (
+            "WHATSAPP",
+            json!({"phoneNumberId": NUMBER, "accessToken": TOKEN, "businessAccountId": "1", "verifyToken": "v"}),
+            Some(NUMBER),
+            "hasAccessToken",
+        ),
         ("FACEBOOK", json!({"pageId": "2001", "pageAccessToken": TOKEN}), Some("2001"), "hasPageAccessToken"),
         ("INSTAGRAM", json!({"accountId": "3001", "accessToken": TOKEN, "appSecret": TOKEN}), Some("3001"), "hasAppSecret"),
         ("TELEGRAM_BOT", json!({"botToken": BOT_TOKEN}), Some("123456"), "hasBotToken"),
@@ -25,7 +30,10 @@ async fn every_type_is_made_listed_changed_and_deleted() {
     ];
     for (kind, config, external_id, flag) in cases {
         let channel = create(&app, &ann, json!({"name": "Shop", "type": kind, "config": config, "metadata": {"color": "red"}})).await;
-        assert_eq!((&channel["type"], &channel["status"], &channel["tenantId"]), (&json!(kind), &json!("DISCONNECTED"), &json!(ann.tenant)));
+        assert_eq!(
+            (&channel["type"], &channel["status"], &channel["tenantId"]),
+            (&json!(kind), &json!("DISCONNECTED"), &json!(ann.tenant))
+        );
         assert_eq!((&channel["externalId"], &channel["metadata"]), (&json!(external_id), &json!({"color": "red"})), "{kind}");
         if !flag.is_empty() {
             assert_eq!(channel["config"][flag], json!(true), "{channel}");
@@ -131,7 +139,8 @@ async fn what_came_before_its_channel_is_processed_and_a_channel_in_use_stays() 
     assert_eq!(app.webhook(&text_to(NUMBER, "15551230001", "wamid.1", "anybody there?", 60)).await, 200);
     app.drain().await;
     assert_eq!(app.db.count("SELECT count(*) FROM chat_messages").await, 0);
-    let channel = create(&app, &ann, json!({"name": "Shop", "type": "WHATSAPP", "config": {"phoneNumberId": NUMBER, "accessToken": TOKEN}})).await;
+    let channel =
+        create(&app, &ann, json!({"name": "Shop", "type": "WHATSAPP", "config": {"phoneNumberId": NUMBER, "accessToken": TOKEN}})).await;
     app.drain().await;
     assert_eq!(app.db.texts("SELECT content FROM chat_messages").await, ["anybody there?"]);
     let refused = app.delete(&ann, &format!("/api/channels/{}", channel["id"].as_str().unwrap())).await.expect(409);

@@ -17,7 +17,10 @@ async fn the_token_says_which_contract_the_list_is_answered_in() {
     receive(&app, "15551230001", "wamid.1", "hello").await;
     let cloud = app.get(&ann, "/api/conversations").await.expect(200);
     let one = &cloud["data"]["conversations"][0];
-    assert_eq!((&one["phoneNumber"], &one["contactName"], &one["status"]), (&json!("+15551230001"), &json!("Customer 15551230001"), &json!("OPEN")));
+    assert_eq!(
+        (&one["phoneNumber"], &one["contactName"], &one["status"]),
+        (&json!("+15551230001"), &json!("Customer 15551230001"), &json!("OPEN"))
+    );
     assert_eq!(one["lastMessage"], json!({"text": "hello", "type": "TEXT", "direction": "INBOUND"}));
     assert_eq!((&one["unreadCount"], &one["tags"], &one["assignedTo"]), (&json!(1), &json!([]), &Value::Null));
     let desk = app.desk_token(&ann).await;
@@ -27,9 +30,22 @@ async fn the_token_says_which_contract_the_list_is_answered_in() {
     names.sort_unstable();
     assert_eq!(
         names,
-        ["active", "channel", "client_id", "conversation_id", "created_at", "external_chat_id", "handled_by_bot", "last_message_at", "updated_at"]
+        [
+            "active",
+            "channel",
+            "client_id",
+            "conversation_id",
+            "created_at",
+            "external_chat_id",
+            "handled_by_bot",
+            "last_message_at",
+            "updated_at"
+        ]
     );
-    assert_eq!((&shown["conversation_id"], &shown["channel"], &shown["external_chat_id"]), (&one["id"], &json!("whatsapp"), &json!("15551230001")));
+    assert_eq!(
+        (&shown["conversation_id"], &shown["channel"], &shown["external_chat_id"]),
+        (&one["id"], &json!("whatsapp"), &json!("15551230001"))
+    );
     assert_eq!((&shown["handled_by_bot"], shown["client_id"].is_i64()), (&json!(true), true));
     let path = format!("/api/conversations/{}", one["id"].as_str().unwrap());
     assert_eq!(&app.call("GET", &path, Some(&desk), Value::Null).await.expect(200), &list[0]);
@@ -53,12 +69,23 @@ async fn the_list_is_by_activity_with_pages_statuses_and_search() {
     let (all, total) = numbers(&app, &ann, "").await;
     assert_eq!((all[2].as_str(), total), ("+15551230003", 3), "the one that was quiet longest comes last");
     assert_eq!(numbers(&app, &ann, "?limit=1&page=3").await, (vec!["+15551230003".to_owned()], 3));
-    let first = app.get(&ann, "/api/conversations?search=0001").await.expect(200)["data"]["conversations"][0]["id"].as_str().unwrap().to_owned();
+    let first =
+        app.get(&ann, "/api/conversations?search=0001").await.expect(200)["data"]["conversations"][0]["id"].as_str().unwrap().to_owned();
     app.patch(&ann, &format!("/api/conversations/{first}"), json!({"status": "CLOSED"})).await.expect(200);
     assert_eq!(numbers(&app, &ann, "?status=CLOSED").await, (vec!["+15551230001".to_owned()], 1));
     assert_eq!(numbers(&app, &ann, "?status=OPEN").await.1, 2);
     assert_eq!(numbers(&app, &ann, "").await.1, 3);
-    for (term, found) in [("23000", 3), ("%2B15551230002", 1), ("customer%201555", 3), ("CUSTOMER", 3), ("0002", 1), ("nobody", 0), ("%25", 0), ("_", 0), ("02", 1)] {
+    for (term, found) in [
+        ("23000", 3),
+        ("%2B15551230002", 1),
+        ("customer%201555", 3),
+        ("CUSTOMER", 3),
+        ("0002", 1),
+        ("nobody", 0),
+        ("%25", 0),
+        ("_", 0),
+        ("02", 1),
+    ] {
         assert_eq!(numbers(&app, &ann, &format!("?search={term}")).await.1, found, "{term}");
     }
     assert_eq!(numbers(&app, &ann, "?search=customer&status=CLOSED&limit=1").await, (vec!["+15551230001".to_owned()], 1));
@@ -79,7 +106,10 @@ async fn a_conversation_is_assigned_tagged_closed_and_opened_again() {
     let desk = app.desk_token(&ann).await;
     assert_eq!(app.call("GET", &path, Some(&desk), Value::Null).await.expect(200)["handled_by_bot"], false);
     let closed = app.patch(&ann, &path, json!({"status": "CLOSED", "assignedTo": null})).await.expect(200);
-    assert_eq!((&closed["data"]["status"], &closed["data"]["assignedTo"], &closed["data"]["tags"]), (&json!("CLOSED"), &Value::Null, &json!(["vip", "support"])));
+    assert_eq!(
+        (&closed["data"]["status"], &closed["data"]["assignedTo"], &closed["data"]["tags"]),
+        (&json!("CLOSED"), &Value::Null, &json!(["vip", "support"]))
+    );
     receive(&app, "15551230001", "wamid.2", "me again").await;
     let taken = app.patch(&ann, &path, json!({"status": "OPEN"})).await;
     assert_eq!(taken.status, 409, "the customer has a new one: {}", taken.body);

@@ -19,7 +19,8 @@ async fn a_ticket_from_birth_to_deletion() {
     let (ann, client) = desk(&app).await;
     let conversation = app.get(&ann, "/api/conversations").await.expect(200)[0]["conversation_id"].clone();
     let user = app.get(&ann, "/api/users").await.expect(200)[0]["user_id"].clone();
-    let body = json!({"client_id": client, "subject": " Cannot login ", "priority": "alta", "conversation_id": conversation, "assigned_to": user});
+    let body =
+        json!({"client_id": client, "subject": " Cannot login ", "priority": "alta", "conversation_id": conversation, "assigned_to": user});
     let ticket = app.post(&ann, "/api/tickets", body).await.expect(201);
     let number = ticket["ticket_id"].as_i64().unwrap();
     assert_eq!((&ticket["subject"], &ticket["priority"], &ticket["status"]), (&json!("Cannot login"), &json!("alta"), &json!("abierto")));
@@ -29,7 +30,8 @@ async fn a_ticket_from_birth_to_deletion() {
     assert_eq!(meta, number.to_string());
     let path = format!("/api/tickets/{number}");
     assert_eq!(app.get(&ann, &path).await.expect(200), ticket);
-    let closed = app.patch(&ann, &path, json!({"status": "cerrado", "assigned_to": null, "due_at": "2030-01-01T10:00:00+01:00"})).await.expect(200);
+    let closed =
+        app.patch(&ann, &path, json!({"status": "cerrado", "assigned_to": null, "due_at": "2030-01-01T10:00:00+01:00"})).await.expect(200);
     assert!(closed["resolved_at"].is_string());
     assert_eq!((&closed["assigned_to"], &closed["due_at"]), (&Value::Null, &json!("2030-01-01T09:00:00.000Z")));
     let opened = app.patch(&ann, &path, json!({"status": "en_progreso", "due_at": null})).await.expect(200);
@@ -134,8 +136,14 @@ async fn the_calendar() {
     assert!(titles("created_by=999999").await.is_empty());
     assert_eq!(app.get(&ann, "/api/summary").await.expect(200)["upcoming_events"], json!(1));
     let path = format!("/api/events/{}", demo["event_id"]);
-    let moved = app.patch(&ann, &path, json!({"end_time": "2025-11-01T16:00:00Z", "description": "with slides", "ticket_id": null})).await.expect(200);
-    assert_eq!((&moved["end_time"], &moved["description"], &moved["ticket_id"]), (&json!("2025-11-01T16:00:00.000Z"), &json!("with slides"), &Value::Null));
+    let moved = app
+        .patch(&ann, &path, json!({"end_time": "2025-11-01T16:00:00Z", "description": "with slides", "ticket_id": null}))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&moved["end_time"], &moved["description"], &moved["ticket_id"]),
+        (&json!("2025-11-01T16:00:00.000Z"), &json!("with slides"), &Value::Null)
+    );
     let refused = app.patch(&ann, &path, json!({"end_time": "2025-11-01T14:00:00Z"})).await.expect(400);
     assert!(refused["errors"]["end_time"].is_array());
     let early = json!({"title": "x", "start_time": "2025-11-01T15:00:00Z", "end_time": "2025-11-01T14:00:00Z"});
@@ -156,7 +164,8 @@ async fn the_summary_counts_what_nobody_has_read() {
     let unread = async || app.get(&ann, "/api/summary").await.expect(200)["unread_messages"].as_i64().unwrap();
     assert_eq!(unread().await, 3);
     let id = app.db.text("SELECT conversation_id::text FROM chat_messages WHERE external_id = 'wamid.1'").await;
-    let answer = app.post(&ann, &format!("/api/conversations/{id}/messages"), json!({"content": "We are looking into it"})).await.expect(201);
+    let answer =
+        app.post(&ann, &format!("/api/conversations/{id}/messages"), json!({"content": "We are looking into it"})).await.expect(201);
     assert_eq!(answer["sender"], json!("user"));
     assert_eq!(unread().await, 1);
     app.post(&ann, &format!("/api/conversations/{id}/read"), Value::Null).await;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_users_limit_holds_over_all_processes_and_is_told_in_headers() {
-    let mut app = App::without_processes(Database::create().await, &[("RATE_LIMIT_USER_PER_MIN", "5"), ("RATE_LIMIT_PLATFORM_PER_MIN", "3")]).await;
+    let mut app =
+        App::without_processes(Database::create().await, &[("RATE_LIMIT_USER_PER_MIN", "5"), ("RATE_LIMIT_PLATFORM_PER_MIN", "3")]).await;
     app.start_api().await;
     let ann = app.register("ann").await;
     let bob = app.colleague(&ann, "bob", "agent").await;
@@ -16,7 +17,10 @@ async fn a_users_limit_holds_over_all_processes_and_is_told_in_headers() {
     };
     for (turn, port) in [app.port, second, app.port, second, app.port].into_iter().enumerate() {
         let answer = call(port, &ann, "/api/channels").await;
-        assert_eq!((answer.status, answer.header("x-ratelimit-limit"), answer.header("x-ratelimit-remaining")), (200, Some("5"), Some((4 - turn).to_string().as_str())));
+        assert_eq!(
+            (answer.status, answer.header("x-ratelimit-limit"), answer.header("x-ratelimit-remaining")),
+            (200, Some("5"), Some((4 - turn).to_string().as_str()))
+        );
         assert!(answer.header("x-ratelimit-reset").unwrap().parse::<i64>().unwrap() > 1_700_000_000);
     }
     for (port, path, message) in [(second, "/api/channels", "message"), (app.port, "/api/tickets", "detail")] {
@@ -130,9 +134,14 @@ async fn hostile_bodies_are_refused_by_every_route_in_the_words_of_its_contract(
                 continue;
             }
             // Ids of nobody: whatever is read first, the answer is no server error.
-            let target = path.replace("{ticket_id}", "1").replace("{event_id}", "1").replace("{user_id}", "00000000-0000-0000-0000-000000000000");
+            let target =
+                path.replace("{ticket_id}", "1").replace("{event_id}", "1").replace("{user_id}", "00000000-0000-0000-0000-000000000000");
             let target = target.replace("/api/users/00000000-0000-0000-0000-000000000000", "/api/users/1");
-            let target = target.split('/').map(|part| if part.starts_with('{') { "00000000-0000-0000-0000-000000000000" } else { part }).collect::<Vec<_>>().join("/");
+            let target = target
+                .split('/')
+                .map(|part| if part.starts_with('{') { "00000000-0000-0000-0000-000000000000" } else { part })
+                .collect::<Vec<_>>()
+                .join("/");
             let request = |content_type: &str, body: Vec<u8>| {
                 app.request(&method.to_uppercase(), &target)
                     .bearer_auth(&ann.token)
@@ -147,7 +156,9 @@ async fn hostile_bodies_are_refused_by_every_route_in_the_words_of_its_contract(
                 match status {
                     Some(status) => assert_eq!(answer.status, status, "{place}"),
                     // A patch of which nothing is known changes nothing.
-                    None => assert!(matches!(answer.status, 400 | 404 | 422) || (path == "/api/settings" && answer.status == 200), "{place}"),
+                    None => {
+                        assert!(matches!(answer.status, 400 | 404 | 422) || (path == "/api/settings" && answer.status == 200), "{place}");
+                    }
                 }
                 assert!(answer.status == 200 || answer.body["message"].is_string() || answer.body["detail"].is_string(), "{place}");
                 tried += 1;
@@ -169,7 +180,8 @@ async fn hostile_queries_and_ids_are_refused_by_every_list() {
     let document = app.call("GET", "/openapi.json", None, Value::Null).await.expect(200);
     let mut tried = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
-        let secured = |operation: &Value| operation["security"].as_array().is_some_and(|all| all.iter().any(|one| one.get("BearerAuth").is_some()));
+        let secured =
+            |operation: &Value| operation["security"].as_array().is_some_and(|all| all.iter().any(|one| one.get("BearerAuth").is_some()));
         let Some(operation) = item.get("get").filter(|operation| secured(operation)) else { continue };
         if path.contains('{') {
             for id in ["x", "0", "-1", "%00", "%27%20OR%201=1--", "99999999999999999999", "..%2f..%2fetc"] {

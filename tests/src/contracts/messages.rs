@@ -34,13 +34,17 @@ async fn messages_are_listed_newest_first_page_by_page_and_by_every_filter() {
         receive(&app, &format!("1555123000{}", n % 2), &format!("wamid.{n}"), "hi").await;
     }
     let (ids, pagination) = list(&app, &ann, "?limit=2&page=2").await;
-    assert_eq!((ids, pagination), (vec!["wamid.3".to_owned(), "wamid.2".to_owned()], json!({"page": 2, "limit": 2, "total": 5, "totalPages": 3})));
+    assert_eq!(
+        (ids, pagination),
+        (vec!["wamid.3".to_owned(), "wamid.2".to_owned()], json!({"page": 2, "limit": 2, "total": 5, "totalPages": 3}))
+    );
     assert!(list(&app, &ann, "?page=4&limit=2").await.0.is_empty());
     let conversation = app.db.text("SELECT conversation_id::text FROM chat_messages WHERE external_id = 'wamid.1'").await;
     let (ids, pagination) = list(&app, &ann, &format!("?conversationId={conversation}")).await;
     assert_eq!((ids.len(), &pagination["total"]), (3, &json!(3)));
 
-    let sent = app.post(&ann, "/api/messages", json!({"to": "+1 555 123-0001", "type": "text", "content": {"text": "yes?"}})).await.expect(201);
+    let sent =
+        app.post(&ann, "/api/messages", json!({"to": "+1 555 123-0001", "type": "text", "content": {"text": "yes?"}})).await.expect(201);
     app.db.run("UPDATE chat_messages SET external_id = 'wamid.out', status = 'sent' WHERE direction = 'outbound'").await;
     for (query, expected) in [
         ("?direction=OUTBOUND", vec!["wamid.out"]),
@@ -55,7 +59,10 @@ async fn messages_are_listed_newest_first_page_by_page_and_by_every_filter() {
     assert_eq!(app.webhook(&status_for(NUMBER, "wamid.out", "read")).await, 200);
     app.drain().await;
     assert_eq!(list(&app, &ann, "?status=READ").await.0, ["wamid.out"]);
-    assert_eq!(app.get(&ann, &format!("/api/messages/{}", sent["data"]["id"].as_str().unwrap())).await.expect(200)["data"]["status"], "READ");
+    assert_eq!(
+        app.get(&ann, &format!("/api/messages/{}", sent["data"]["id"].as_str().unwrap())).await.expect(200)["data"]["status"],
+        "READ"
+    );
 }
 
 #[tokio::test]
@@ -98,7 +105,8 @@ async fn sending_writes_the_message_and_its_job_together_and_they_wait() {
     app.drain().await;
     let job = app.db.text("SELECT kind || ' ' || queue || ' ' || state || ' ' || (args ->> 'message_id') || ' ' || tenant_id FROM jobs WHERE queue = 'outbound'").await;
     assert_eq!(job, format!("send_outbound outbound queued {id} {}", ann.tenant_number));
-    let conversation = "SELECT unread_count || ' ' || human_epoch || ' ' || (human_override_until > now() + interval '23 hours') FROM chat_conversations";
+    let conversation =
+        "SELECT unread_count || ' ' || human_epoch || ' ' || (human_override_until > now() + interval '23 hours') FROM chat_conversations";
     assert_eq!(app.db.texts(conversation).await, ["0 1 true"], "it is answered, by a person");
     assert_eq!(app.db.count("SELECT count(*) FROM jobs WHERE kind = 'expire_override'").await, 1);
 }
@@ -178,9 +186,13 @@ async fn an_answer_of_the_helpdesk_is_a_users_message() {
     let id = conversations[0]["conversation_id"].as_str().unwrap();
     let path = format!("/api/conversations/{id}/messages");
     let answer = app.call("POST", &path, Some(&desk), json!({"content": "We look into it"})).await.expect(201);
-    assert_eq!((&answer["sender"], &answer["content"], &answer["conversation_id"]), (&json!("user"), &json!("We look into it"), &json!(id)));
+    assert_eq!(
+        (&answer["sender"], &answer["content"], &answer["conversation_id"]),
+        (&json!("user"), &json!("We look into it"), &json!(id))
+    );
     let all = app.call("GET", &path, Some(&desk), Value::Null).await.expect(200);
-    let shown: Vec<_> = all.as_array().unwrap().iter().map(|message| (message["sender"].clone(), message["external_message_id"].clone())).collect();
+    let shown: Vec<_> =
+        all.as_array().unwrap().iter().map(|message| (message["sender"].clone(), message["external_message_id"].clone())).collect();
     assert_eq!(shown, [(json!("client"), json!("wamid.1")), (json!("user"), Value::Null)]);
     let after = app.call("GET", &format!("/api/conversations/{id}"), Some(&desk), Value::Null).await.expect(200);
     assert_eq!((&after["handled_by_bot"], &after["active"]), (&json!(false), &json!(true)));

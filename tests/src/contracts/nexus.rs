@@ -22,7 +22,9 @@ async fn each_secret_opens_its_own_paths_only() {
     let ann = app.register("ann").await;
     for path in ["/admin/tenants", "/admin/chats", "/admin/chats/summary", "/admin/stats", "/admin/health"] {
         admin(&app, path).await.expect(200);
-        for (header, value) in [("x-admin-token", "wrong"), ("x-internal-secret", INTERNAL_TOKEN), ("x-admin-token", INTERNAL_TOKEN), ("x-admin-token", "")] {
+        for (header, value) in
+            [("x-admin-token", "wrong"), ("x-internal-secret", INTERNAL_TOKEN), ("x-admin-token", INTERNAL_TOKEN), ("x-admin-token", "")]
+        {
             let refused = app.send(app.request("GET", path).header(header, value)).await;
             assert_eq!((refused.status, refused.body), (401, json!({"detail": "Unauthorized"})), "{path} {header} {value}");
         }
@@ -35,13 +37,17 @@ async fn each_secret_opens_its_own_paths_only() {
         }
     }
     internal(&app, "/internal/messages", &message).await.expect(404);
-    assert_eq!(app.send(app.request("GET", "/admin/nowhere").header("x-admin-token", ADMIN_TOKEN)).await.expect(404)["detail"], json!("There is nothing at this path"));
+    assert_eq!(
+        app.send(app.request("GET", "/admin/nowhere").header("x-admin-token", ADMIN_TOKEN)).await.expect(404)["detail"],
+        json!("There is nothing at this path")
+    );
     assert_eq!(app.send(app.request("POST", "/admin/tenants").header("x-admin-token", ADMIN_TOKEN)).await.status, 405);
 }
 
 #[tokio::test]
 async fn secrets_that_are_not_set_open_nothing() {
-    let mut app = App::without_processes(crate::harness::Database::create().await, &[("ADMIN_TOKEN", ""), ("INTERNAL_API_TOKEN", "")]).await;
+    let mut app =
+        App::without_processes(crate::harness::Database::create().await, &[("ADMIN_TOKEN", ""), ("INTERNAL_API_TOKEN", "")]).await;
     app.start_api().await;
     for value in ["", ADMIN_TOKEN] {
         app.send(app.request("GET", "/admin/tenants").header("x-admin-token", value)).await.expect(401);
@@ -67,7 +73,10 @@ async fn the_operator_sees_all_tenants_chats_messages_and_figures() {
     assert_eq!(admin(&app, "/admin/chats/summary").await.expect(200), all);
     let of_ann = admin(&app, &format!("/admin/chats?tenant_id={}", ann.tenant_number)).await.expect(200);
     assert_eq!(of_ann.as_array().unwrap().len(), 3);
-    assert_eq!(admin(&app, &format!("/admin/chats/summary?tenant_id={}&limit=2", ann.tenant_number)).await.expect(200).as_array().unwrap(), &of_ann.as_array().unwrap()[..2]);
+    assert_eq!(
+        admin(&app, &format!("/admin/chats/summary?tenant_id={}&limit=2", ann.tenant_number)).await.expect(200).as_array().unwrap(),
+        &of_ann.as_array().unwrap()[..2]
+    );
     let one = &of_ann[0];
     assert_eq!((&one["name"], &one["last_message"], &one["channel"]), (&json!("Customer 15551230003"), &json!("hi 3"), &json!("whatsapp")));
     assert_eq!((&one["status"], &one["is_locked"], &one["external_user_id"]), (&json!("open"), &json!(false), &json!("15551230003")));
@@ -81,12 +90,16 @@ async fn the_operator_sees_all_tenants_chats_messages_and_figures() {
     let id = one["id"].as_str().unwrap();
     app.post(&ann, "/api/messages", json!({"to": "+15551230003", "type": "text", "content": {"text": "yes?"}})).await.expect(201);
     let after = admin(&app, &format!("/admin/chats?tenant_id={}", ann.tenant_number)).await.expect(200);
-    assert_eq!((&after[0]["status"], &after[0]["is_locked"], &after[0]["last_message"]), (&json!("human_override"), &json!(true), &json!("yes?")));
+    assert_eq!(
+        (&after[0]["status"], &after[0]["is_locked"], &after[0]["last_message"]),
+        (&json!("human_override"), &json!(true), &json!("yes?"))
+    );
     app.db.run(&format!("UPDATE chat_conversations SET human_override_until = NULL, assigned_to = '{}' WHERE id = '{id}'", ann.id)).await;
     let handled = admin(&app, "/admin/chats/summary?limit=1").await.expect(200);
     assert_eq!((&handled[0]["status"], &handled[0]["is_locked"]), (&json!("human_handling"), &json!(false)));
     let messages = admin(&app, &format!("/admin/chats/{id}/messages")).await.expect(200);
-    let shown: Vec<_> = messages.as_array().unwrap().iter().map(|m| (m["role"].as_str().unwrap(), m["content"].as_str().unwrap())).collect();
+    let shown: Vec<_> =
+        messages.as_array().unwrap().iter().map(|m| (m["role"].as_str().unwrap(), m["content"].as_str().unwrap())).collect();
     assert_eq!(shown, [("user", "hi 3"), ("assistant", "yes?")]);
     assert_eq!((&messages[0]["media"], messages[0]["timestamp"].as_str().unwrap().ends_with('Z')), (&Value::Null, true));
     admin(&app, "/admin/chats/nonsense/messages").await.expect(404);
@@ -137,11 +150,18 @@ async fn a_normalized_message_comes_in_once() {
     internal(&app, "/internal/inbound", &payload).await.expect(202);
     internal(&app, "/internal/inbound", &json!([payload, payload])).await.expect(202);
     app.drain().await;
-    let stored = "SELECT channel_source || ' ' || direction || ' ' || content || ' ' || (meta ->> 'external_conversation_id') FROM chat_messages";
+    let stored =
+        "SELECT channel_source || ' ' || direction || ' ' || content || ' ' || (meta ->> 'external_conversation_id') FROM chat_messages";
     assert_eq!(app.db.texts(stored).await, ["facebook inbound hello t_1"]);
     assert_eq!(app.db.texts("SELECT name || ' ' || facebook_psid FROM customers").await, ["Jo 4711"]);
-    assert_eq!(app.db.texts("SELECT channel_source || ' ' || status || ' ' || unread_count FROM chat_conversations").await, ["facebook open 1"]);
-    assert_eq!(app.db.count("SELECT count(*) FROM raw_webhook_events WHERE channel_kind = 'normalized' AND tenant_id IS NOT NULL").await, 3);
+    assert_eq!(
+        app.db.texts("SELECT channel_source || ' ' || status || ' ' || unread_count FROM chat_conversations").await,
+        ["facebook open 1"]
+    );
+    assert_eq!(
+        app.db.count("SELECT count(*) FROM raw_webhook_events WHERE channel_kind = 'normalized' AND tenant_id IS NOT NULL").await,
+        3
+    );
     let chat = &admin(&app, "/admin/chats?channel=facebook").await.expect(200)[0];
     assert_eq!((&chat["name"], &chat["external_user_id"]), (&json!("Jo"), &json!("4711")));
     // The same page-scoped id on another page of the tenant is the same person; on Instagram it is somebody else.
@@ -219,11 +239,16 @@ async fn a_service_replies() {
     receive(&app, "15551230001", "wamid.1", "hello").await;
     let id = app.db.text("SELECT id::text FROM chat_conversations").await;
     let body = json!({"conversation_id": id, "content": "Your order is on its way"});
-    let request = || app.request("POST", "/internal/messages").header("x-internal-secret", INTERNAL_TOKEN).header("idempotency-key", "k1").json(&body);
+    let request = || {
+        app.request("POST", "/internal/messages").header("x-internal-secret", INTERNAL_TOKEN).header("idempotency-key", "k1").json(&body)
+    };
     let reply = app.send(request()).await.expect(201);
     assert_eq!((&reply["role"], &reply["content"]), (&json!("assistant"), &json!("Your order is on its way")));
     assert_eq!(app.send(request()).await.expect(201), reply);
-    assert_eq!(app.db.texts("SELECT status || ' ' || human_override FROM chat_messages WHERE direction = 'outbound'").await, ["pending false"]);
+    assert_eq!(
+        app.db.texts("SELECT status || ' ' || human_override FROM chat_messages WHERE direction = 'outbound'").await,
+        ["pending false"]
+    );
     assert_eq!(app.db.count("SELECT count(*) FROM jobs WHERE kind = 'send_outbound'").await, 1);
     assert_eq!(app.db.count("SELECT count(*) FROM chat_conversations WHERE human_override_until IS NOT NULL").await, 0);
     let media = json!({"conversation_id": id, "media": {"type": "image", "url": "https://example.com/a.jpg"}});

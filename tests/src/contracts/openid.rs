@@ -22,11 +22,16 @@ fn sign(pem: &str, id: &str, claims: &Value) -> String {
     jsonwebtoken::encode(&header, claims, &EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap()).unwrap()
 }
 
+/// From the claims of a good ID token, what the provider says instead.
+type Saying = Arc<Mutex<Box<dyn Fn(Value) -> Value + Send>>>;
+/// The same, of which the test has several.
+type Lie = fn(Value) -> Value;
+
 /// An api with a provider, and what the provider will say about the person: claims over the good ones.
 struct Scene {
     app: App,
     provider: Provider,
-    token: Arc<Mutex<Box<dyn Fn(Value) -> Value + Send>>>,
+    token: Saying,
 }
 
 fn query(url: &str, name: &str) -> String {
@@ -41,7 +46,7 @@ impl Scene {
         all.extend_from_slice(settings);
         let mut app = App::without_processes(Database::create().await, &all).await;
         app.start_api().await;
-        let token: Arc<Mutex<Box<dyn Fn(Value) -> Value + Send>>> = Arc::new(Mutex::new(Box::new(|claims| json!(sign(KEY, "k1", &claims)))));
+        let token: Saying = Arc::new(Mutex::new(Box::new(|claims| json!(sign(KEY, "k1", &claims)))));
         let scene = Self { app, provider, token };
         scene.answer("");
         scene
@@ -78,7 +83,10 @@ impl Scene {
         let location = away.headers()["location"].to_str().unwrap();
         assert!(location.starts_with(&format!("{}/authorize?", self.provider.url)), "{location}");
         assert_eq!((query(location, "response_type"), query(location, "client_id")), ("code".to_owned(), CLIENT.to_owned()));
-        assert_eq!((query(location, "code_challenge_method"), query(location, "scope")), ("S256".to_owned(), "openid email profile".to_owned()));
+        assert_eq!(
+            (query(location, "code_challenge_method"), query(location, "scope")),
+            ("S256".to_owned(), "openid email profile".to_owned())
+        );
         assert!(query(location, "redirect_uri").ends_with("/api/auth/oidc/callback"));
         let cookie = away.headers()["set-cookie"].to_str().unwrap();
         assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
@@ -100,7 +108,10 @@ impl Scene {
 async fn somebody_new_becomes_an_owner_and_comes_back_as_the_same_person() {
     let scene = Scene::start(&[("OIDC_REGISTER", "true")]).await;
     let session = scene.sign_in().await.expect(200);
-    assert_eq!((&session["user"]["email"], &session["user"]["role"], &session["tenant"]["name"]), (&json!("ann@example.com"), &json!("owner"), &json!("Ann Example")));
+    assert_eq!(
+        (&session["user"]["email"], &session["user"]["role"], &session["tenant"]["name"]),
+        (&json!("ann@example.com"), &json!("owner"), &json!("Ann Example"))
+    );
     let me = scene.app.call("GET", "/api/auth/me", session["accessToken"].as_str(), Value::Null).await.expect(200);
     assert_eq!(me["user"]["id"], session["user"]["id"]);
     // Exactly what the provider must be sent: the code with its PKCE verifier, and who we are.
@@ -143,15 +154,28 @@ async fn a_verified_address_links_an_account_whose_password_ends() {
 #[tokio::test]
 async fn a_token_that_is_not_good_signs_nobody_in() {
     let scene = Scene::start(&[("OIDC_REGISTER", "true")]).await;
-    type Lie = fn(Value) -> Value;
     let lies: [(&str, Lie); 8] = [
         ("another key under a known id", |claims| json!(sign(OTHER_KEY, "k1", &claims))),
         ("an unknown key", |claims| json!(sign(OTHER_KEY, "k2", &claims))),
-        ("another issuer", |mut claims| { claims["iss"] = json!("https://evil.example"); json!(sign(KEY, "k1", &claims)) }),
-        ("another client", |mut claims| { claims["aud"] = json!("somebody-else"); json!(sign(KEY, "k1", &claims)) }),
-        ("another sign-in", |mut claims| { claims["nonce"] = json!("x"); json!(sign(KEY, "k1", &claims)) }),
-        ("expired", |mut claims| { claims["exp"] = json!(1_000_000_000); json!(sign(KEY, "k1", &claims)) }),
-        ("signed with a secret", |claims| json!(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(b"s3cret")).unwrap())),
+        ("another issuer", |mut claims| {
+            claims["iss"] = json!("https://evil.example");
+            json!(sign(KEY, "k1", &claims))
+        }),
+        ("another client", |mut claims| {
+            claims["aud"] = json!("somebody-else");
+            json!(sign(KEY, "k1", &claims))
+        }),
+        ("another sign-in", |mut claims| {
+            claims["nonce"] = json!("x");
+            json!(sign(KEY, "k1", &claims))
+        }),
+        ("expired", |mut claims| {
+            claims["exp"] = json!(1_000_000_000);
+            json!(sign(KEY, "k1", &claims))
+        }),
+        ("signed with a secret", |claims| {
+            json!(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(b"s3cret")).unwrap())
+        }),
         ("not signed", |claims| {
             let token = sign(KEY, "k1", &claims);
             json!(format!("eyJhbGciOiJub25lIn0.{}.", token.split('.').nth(1).unwrap()))
@@ -224,7 +248,8 @@ async fn with_a_key_pair_tokens_are_verified_by_the_published_key_and_old_ones_b
     assert_eq!((header.alg, &header.kid), (Algorithm::RS256, &key.common.key_id));
     let mut validation = jsonwebtoken::Validation::new(Algorithm::RS256);
     validation.validate_aud = false;
-    let claims = jsonwebtoken::decode::<Value>(&ann.token, &jsonwebtoken::DecodingKey::from_jwk(&key).unwrap(), &validation).unwrap().claims;
+    let claims =
+        jsonwebtoken::decode::<Value>(&ann.token, &jsonwebtoken::DecodingKey::from_jwk(&key).unwrap(), &validation).unwrap().claims;
     assert_eq!((&claims["user_id"], &claims["tenantId"], &claims["contract"]), (&json!(ann.id), &json!(ann.tenant), &json!("cloud")));
     // The public key must not pass as a secret.
     let confused = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(KEY.as_bytes())).unwrap();

@@ -12,14 +12,23 @@ use std::{
 fn switchboard(app: &App, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Result<Value, String> {
     let program = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("switchboard");
     let mut command = Command::new(program);
-    command.args(arguments).arg("--json").env("DATABASE_URL", &app.db.url).env("SWITCHBOARD_HOME", std::env::temp_dir().join("no-such-home"));
+    command
+        .args(arguments)
+        .arg("--json")
+        .env("DATABASE_URL", &app.db.url)
+        .env("SWITCHBOARD_HOME", std::env::temp_dir().join("no-such-home"));
     for name in ["SWITCHBOARD_ENCRYPTION_KEY", "SWITCHBOARD_OLD_ENCRYPTION_KEYS", "META_ACCESS_TOKEN", "DEMO_PASSWORD"] {
         command.env_remove(name);
     }
-    let mut child = command.envs(environment.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.envs(environment.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    if output.status.success() { Ok(serde_json::from_slice(&output.stdout).unwrap()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    if output.status.success() {
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
 }
 
 async fn login(app: &App, email: &str, password: &str) -> crate::harness::Answer {
@@ -49,7 +58,8 @@ async fn an_admin_is_made_in_a_new_tenant_or_in_an_old_one() {
 #[tokio::test]
 async fn the_demo_tenant_is_lifelike_and_made_once() {
     let app = App::start_api_only().await;
-    let environment = [("DEMO_PASSWORD", "demo password"), ("META_ACCESS_TOKEN", "EAAG-demo"), ("SWITCHBOARD_ENCRYPTION_KEY", "a key of the tests")];
+    let environment =
+        [("DEMO_PASSWORD", "demo password"), ("META_ACCESS_TOKEN", "EAAG-demo"), ("SWITCHBOARD_ENCRYPTION_KEY", "a key of the tests")];
     let seeded = switchboard(&app, &["seed"], &environment, "").unwrap();
     assert_eq!(seeded["users"].as_array().unwrap().len(), 3);
     let owner = login(&app, "owner@demo.example", "demo password").await.expect(200)["accessToken"].as_str().unwrap().to_owned();
@@ -69,9 +79,11 @@ async fn the_demo_tenant_is_lifelike_and_made_once() {
     let unread = app.db.count("SELECT sum(unread_count)::int8 FROM chat_conversations").await;
     assert_eq!(summary["unread_messages"], json!(unread));
     assert!(!app.call("GET", "/api/events", token, Value::Null).await.expect(200).as_array().unwrap().is_empty());
-    let before = app.db.count("SELECT (SELECT count(*) FROM chat_messages) + (SELECT count(*) FROM users) + (SELECT count(*) FROM tickets)").await;
+    let before =
+        app.db.count("SELECT (SELECT count(*) FROM chat_messages) + (SELECT count(*) FROM users) + (SELECT count(*) FROM tickets)").await;
     switchboard(&app, &["seed"], &environment, "").unwrap();
-    let after = app.db.count("SELECT (SELECT count(*) FROM chat_messages) + (SELECT count(*) FROM users) + (SELECT count(*) FROM tickets)").await;
+    let after =
+        app.db.count("SELECT (SELECT count(*) FROM chat_messages) + (SELECT count(*) FROM users) + (SELECT count(*) FROM tickets)").await;
     assert_eq!(before, after);
 }
 

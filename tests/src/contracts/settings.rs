@@ -11,8 +11,14 @@ async fn settings_make_and_change_the_cloud_channel_and_show_no_secret() {
     let app = App::start().await;
     let ann = app.register("ann").await;
     let empty = app.get(&ann, "/api/settings").await.expect(200)["data"].clone();
-    assert_eq!(empty["whatsappConfig"], json!({"channelId": null, "phoneNumberId": null, "businessAccountId": null, "hasAccessToken": false, "hasAppSecret": false}));
-    assert_eq!((&empty["webhookConfig"]["enabled"], &empty["webhookConfig"]["verifyToken"], &empty["humanOverrideTtlSeconds"]), (&json!(true), &Value::Null, &json!(86_400)));
+    assert_eq!(
+        empty["whatsappConfig"],
+        json!({"channelId": null, "phoneNumberId": null, "businessAccountId": null, "hasAccessToken": false, "hasAppSecret": false})
+    );
+    assert_eq!(
+        (&empty["webhookConfig"]["enabled"], &empty["webhookConfig"]["verifyToken"], &empty["humanOverrideTtlSeconds"]),
+        (&json!(true), &Value::Null, &json!(86_400))
+    );
     assert!(empty["webhookConfig"]["url"].as_str().unwrap().ends_with("/api/webhook"));
     let body = json!({
         "whatsappConfig": {"phoneNumberId": NUMBER, "accessToken": TOKEN, "businessAccountId": "42"},
@@ -22,14 +28,27 @@ async fn settings_make_and_change_the_cloud_channel_and_show_no_secret() {
     assert!(!set.to_string().contains(TOKEN));
     let data = &set["data"];
     assert_eq!((&data["whatsappConfig"]["phoneNumberId"], &data["whatsappConfig"]["hasAccessToken"]), (&json!(NUMBER), &json!(true)));
-    assert_eq!((&data["webhookConfig"]["verifyToken"], &data["tenant"]["name"], &data["humanOverrideTtlSeconds"]), (&json!("my-token"), &json!("Shop"), &json!(3600)));
+    assert_eq!(
+        (&data["webhookConfig"]["verifyToken"], &data["tenant"]["name"], &data["humanOverrideTtlSeconds"]),
+        (&json!("my-token"), &json!("Shop"), &json!(3600))
+    );
     let channels = app.get(&ann, "/api/channels").await.expect(200);
     assert_eq!((channels.as_array().unwrap().len(), &channels[0]["id"]), (1, &data["whatsappConfig"]["channelId"]));
     receive(&app, "15551230001", "wamid.1", "hi").await;
     assert_eq!(app.db.count("SELECT count(*) FROM chat_messages").await, 1);
-    let kept = app.patch(&ann, "/api/settings", json!({"whatsappConfig": {"businessAccountId": null, "appSecret": "s"}, "humanOverrideTtlSeconds": null})).await.expect(200);
+    let kept = app
+        .patch(
+            &ann,
+            "/api/settings",
+            json!({"whatsappConfig": {"businessAccountId": null, "appSecret": "s"}, "humanOverrideTtlSeconds": null}),
+        )
+        .await
+        .expect(200);
     let whatsapp = &kept["data"]["whatsappConfig"];
-    assert_eq!((&whatsapp["businessAccountId"], &whatsapp["hasAccessToken"], &whatsapp["hasAppSecret"]), (&Value::Null, &json!(true), &json!(true)));
+    assert_eq!(
+        (&whatsapp["businessAccountId"], &whatsapp["hasAccessToken"], &whatsapp["hasAppSecret"]),
+        (&Value::Null, &json!(true), &json!(true))
+    );
     assert_eq!(kept["data"]["humanOverrideTtlSeconds"], json!(86_400));
     assert_eq!(app.get(&ann, "/api/settings").await.expect(200), kept);
     for (bad, field) in [
@@ -76,14 +95,24 @@ async fn templates_are_made_listed_and_deleted() {
             {"type": "HEADER", "format": "TEXT", "text": "Welcome!"}, {"type": "BODY", "text": "Hello {{1}}, welcome to our service!"}]})
     };
     let made = app.post(&ann, "/api/templates", body("welcome_message", "en")).await.expect(201)["data"].clone();
-    assert_eq!((&made["status"], &made["category"], &made["components"]), (&json!("PENDING"), &json!("MARKETING"), &body("x", "en")["components"]));
+    assert_eq!(
+        (&made["status"], &made["category"], &made["components"]),
+        (&json!("PENDING"), &json!("MARKETING"), &body("x", "en")["components"])
+    );
     app.post(&ann, "/api/templates", body("welcome_message", "en")).await.expect(409);
     app.post(&ann, "/api/templates", body("welcome_message", "pt_BR")).await.expect(201);
     app.post(&ann, "/api/templates", body("bye", "en")).await.expect(201);
     let list = app.get(&ann, "/api/templates?limit=2").await.expect(200)["data"].clone();
-    assert_eq!((list["templates"].as_array().unwrap().len(), &list["pagination"]["total"], &list["templates"][0]["name"]), (2, &json!(3), &json!("bye")));
+    assert_eq!(
+        (list["templates"].as_array().unwrap().len(), &list["pagination"]["total"], &list["templates"][0]["name"]),
+        (2, &json!(3), &json!("bye"))
+    );
     for (query, total) in [("name=welcome_message", 2), ("status=APPROVED", 0), ("status=PENDING&category=MARKETING", 3)] {
-        assert_eq!(app.get(&ann, &format!("/api/templates?{query}")).await.expect(200)["data"]["pagination"]["total"], json!(total), "{query}");
+        assert_eq!(
+            app.get(&ann, &format!("/api/templates?{query}")).await.expect(200)["data"]["pagination"]["total"],
+            json!(total),
+            "{query}"
+        );
     }
     let path = format!("/api/templates/{}", made["id"].as_str().unwrap());
     assert_eq!(app.get(&ann, &path).await.expect(200)["data"], made);

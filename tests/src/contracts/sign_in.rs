@@ -53,11 +53,15 @@ async fn what_is_wrong_with_a_registration_is_said_field_by_field_in_the_union_b
 async fn wrong_passwords_and_unknown_people_are_answered_alike() {
     let app = App::start_api_only().await;
     let user = app.register("ann").await;
-    let login = |email: String, password: &'static str| app.call("POST", "/api/auth/login", None, json!({"email": email, "password": password}));
+    let login =
+        |email: String, password: &'static str| app.call("POST", "/api/auth/login", None, json!({"email": email, "password": password}));
     let wrong = login(user.email.clone(), "wrong password").await.expect(401);
     let unknown = login("nobody@example.com".to_owned(), "wrong password").await.expect(401);
     assert_eq!(wrong, unknown);
-    assert_eq!(app.db.texts("SELECT act || ' ' || actor FROM audit_log ORDER BY id DESC LIMIT 1").await, ["session.refused ann@example.com"]);
+    assert_eq!(
+        app.db.texts("SELECT act || ' ' || actor FROM audit_log ORDER BY id DESC LIMIT 1").await,
+        ["session.refused ann@example.com"]
+    );
     login("ANN@example.com".to_owned(), PASSWORD).await.expect(200);
 }
 
@@ -144,7 +148,10 @@ async fn the_helpdesk_has_one_token_and_its_own_bodies() {
     let user = app.register("ann").await;
     let body = app.call("POST", "/api/login", None, json!({"username": user.email, "password": PASSWORD})).await.expect(200);
     assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("bearer"), &json!(3600)));
-    assert_eq!((&body["user"]["role"], &body["user"]["username"], &body["user"]["active"]), (&json!("admin"), &json!(user.email), &json!(true)));
+    assert_eq!(
+        (&body["user"]["role"], &body["user"]["username"], &body["user"]["active"]),
+        (&json!("admin"), &json!(user.email), &json!(true))
+    );
     assert_eq!(me(&app, body["access_token"].as_str().unwrap()).await, 200);
     let wrong = app.call("POST", "/api/login", None, json!({"username": user.email, "password": "no"})).await;
     assert_eq!((wrong.status, wrong.body), (401, json!({"detail": "Unauthorized"})));

@@ -19,8 +19,10 @@ async fn every_table_with_rows_of_tenants_forces_row_level_security() {
              WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1",
         )
         .await;
-    let open: Vec<_> =
-        tables.iter().filter(|line| !line.ends_with(" true true 1") && !OF_NOBODY.iter().any(|table| line.starts_with(&format!("{table} ")))).collect();
+    let open: Vec<_> = tables
+        .iter()
+        .filter(|line| !line.ends_with(" true true 1") && !OF_NOBODY.iter().any(|table| line.starts_with(&format!("{table} "))))
+        .collect();
     assert!(open.is_empty(), "{open:#?}");
     let reachable = db
         .texts(
@@ -120,7 +122,9 @@ async fn every_route_with_an_id_answers_404_for_another_tenants() {
     let mut tried = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(parameter) = path.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(name, _)| name) else { continue };
-        let secured = |operation: &Value| operation["security"].as_array().is_some_and(|schemes| schemes.iter().any(|scheme| scheme.get("BearerAuth").is_some()));
+        let secured = |operation: &Value| {
+            operation["security"].as_array().is_some_and(|schemes| schemes.iter().any(|scheme| scheme.get("BearerAuth").is_some()))
+        };
         let Some(id) = ids(&app, parameter, path, ann.tenant_number).await else {
             assert!(!item.as_object().unwrap().values().any(secured), "this test knows no id for {path}");
             continue;
@@ -130,7 +134,8 @@ async fn every_route_with_an_id_answers_404_for_another_tenants() {
                 continue;
             }
             let body = example(&document, operation);
-            let answer = app.call(&method.to_uppercase(), &path.replace(&format!("{{{parameter}}}"), &id), Some(&eve.token), body.clone()).await;
+            let answer =
+                app.call(&method.to_uppercase(), &path.replace(&format!("{{{parameter}}}"), &id), Some(&eve.token), body.clone()).await;
             assert_eq!(answer.status, 404, "{method} {path} {body}: {}", answer.body);
             tried += 1;
         }

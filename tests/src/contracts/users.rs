@@ -48,7 +48,9 @@ async fn owners_are_out_of_an_admins_reach_and_one_stays() {
     let ann = app.register("ann").await;
     let max = app.colleague(&ann, "max", "admin").await;
     let own = format!("/api/users/{}", number(&app, &ann).await);
-    for change in [json!({"password": "now it is mine"}), json!({"active": false}), json!({"role": "empleado"}), json!({"email": "x@example.com"})] {
+    for change in
+        [json!({"password": "now it is mine"}), json!({"active": false}), json!({"role": "empleado"}), json!({"email": "x@example.com"})]
+    {
         app.patch(&max, &own, change).await.expect(403);
     }
     app.delete(&max, &own).await.expect(403);
@@ -102,14 +104,14 @@ async fn the_platforms_users_have_uuids_and_its_errors() {
         assert!(refused["detail"].as_str().unwrap().contains(field), "{refused}");
     }
     assert_eq!(app.get(&ann, "/api/auth/users?limit=0").await.expect(422)["status_code"], json!(422));
-    let token = app.sign_in("sam@example.com").await;
-    app.get(&token, "/api/auth/users").await.expect(403);
-    app.get(&token, "/api/auth/audit-log").await.expect(403);
-    app.get(&token, &path).await.expect(200);
-    app.get(&token, &format!("/api/auth/users/{}", ann.id)).await.expect(403);
+    let signed_in = app.sign_in("sam@example.com").await;
+    app.get(&signed_in, "/api/auth/users").await.expect(403);
+    app.get(&signed_in, "/api/auth/audit-log").await.expect(403);
+    app.get(&signed_in, &path).await.expect(200);
+    app.get(&signed_in, &format!("/api/auth/users/{}", ann.id)).await.expect(403);
     // Another role takes effect: sessions end.
     app.patch(&ann, &path, json!({"role": "admin"})).await.expect(200);
-    app.get(&token, &path).await.expect(401);
+    app.get(&signed_in, &path).await.expect(401);
     let again = app.sign_in("sam@example.com").await;
     assert_eq!(app.get(&again, "/api/auth/users?role=admin").await.expect(200).as_array().unwrap().len(), 1);
     app.delete(&ann, &path).await.expect(204);

@@ -3,7 +3,8 @@
 use crate::harness::Database;
 use chrono::{DateTime, TimeDelta};
 use domain::{
-    ChannelEvent, ChannelInstanceId, ChannelType, DeliveryStatus, Direction, EventBody, NewMessage, PersonRef, RawEventId, StatusUpdate, TenantId,
+    ChannelEvent, ChannelInstanceId, ChannelType, DeliveryStatus, Direction, EventBody, NewMessage, PersonRef, RawEventId, StatusUpdate,
+    TenantId,
 };
 use proptest::{
     prelude::*,
@@ -97,7 +98,8 @@ fn the_furthest_status_stays_in_whatever_order_receipts_arrive() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let db = runtime.block_on(Database::create());
     let channel = runtime.block_on(async { db.text("SELECT id::text FROM channel_instances WHERE tenant_id = 1").await });
-    let channel = ChannelRef { tenant_id: TenantId(1), id: ChannelInstanceId(Uuid::parse_str(&channel).unwrap()), kind: ChannelType::WhatsApp };
+    let channel =
+        ChannelRef { tenant_id: TenantId(1), id: ChannelInstanceId(Uuid::parse_str(&channel).unwrap()), kind: ChannelType::WhatsApp };
     let mut runner =
         TestRunner::new(Config { cases: if super::full() { 500 } else { 60 }, failure_persistence: None, ..Config::default() });
     let result = runner.run(&steps(), |(steps, sizes)| {

@@ -63,7 +63,8 @@ async fn serve(mut connection: TcpStream, received: Arc<Mutex<Vec<Received>>>, s
         bytes.extend_from_slice(&buffer[..read]);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok()).unwrap_or(0);
+            let length =
+                head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok()).unwrap_or(0);
             if body.len() >= length {
                 let line = head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
                 break Received { line, head: head.to_owned(), body: body.to_owned() };
@@ -76,6 +77,9 @@ async fn serve(mut connection: TcpStream, received: Arc<Mutex<Vec<Received>>>, s
     let (status, body) = (script.lock().unwrap())(&request);
     received.lock().unwrap().push(request);
     let body = body.to_string();
-    let answer = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
     connection.write_all(answer.as_bytes()).await.ok();
 }

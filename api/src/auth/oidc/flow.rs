@@ -39,7 +39,8 @@ impl Flow {
     pub(super) fn open(sealing: &Sealing, cookie: &str, state: &str, now: DateTime<Utc>) -> Result<Self, ApiError> {
         let text = sealing.open(PLACE, cookie).ok();
         let flow = text.and_then(|text| serde_json::from_str::<Self>(text.expose()).ok());
-        flow.filter(|flow| flow.state == state && flow.until > now)
-            .ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "flow_invalid", "This sign-in was not begun here, or took too long: begin again"))
+        flow.filter(|flow| flow.state == state && flow.until > now).ok_or_else(|| {
+            ApiError::new(StatusCode::BAD_REQUEST, "flow_invalid", "This sign-in was not begun here, or took too long: begin again")
+        })
     }
 }

@@ -55,7 +55,14 @@ struct Claims {
 }
 
 /// Whom the token is about, if `issuer` signed it for `client_id` in this sign-in.
-pub(super) fn verify(token: &str, keys: &JwkSet, issuer: &str, client_id: &str, nonce: &str, now: DateTime<Utc>) -> Result<Identity, Invalid> {
+pub(super) fn verify(
+    token: &str,
+    keys: &JwkSet,
+    issuer: &str,
+    client_id: &str,
+    nonce: &str,
+    now: DateTime<Utc>,
+) -> Result<Identity, Invalid> {
     let header = jsonwebtoken::decode_header(token).map_err(|_| Invalid::Signature)?;
     if !ALGORITHMS.contains(&header.alg) {
         return Err(Invalid::Signature);

@@ -37,7 +37,8 @@ impl App {
     }
 
     pub(crate) fn provider(&self) -> Result<&Provider, ApiError> {
-        let missing = || ApiError::new(StatusCode::NOT_FOUND, "not_set_up", "Signing in at an OpenID provider is not set up: set OIDC_ISSUER");
+        let missing =
+            || ApiError::new(StatusCode::NOT_FOUND, "not_set_up", "Signing in at an OpenID provider is not set up: set OIDC_ISSUER");
         self.oidc.as_ref().ok_or_else(missing)
     }
 
@@ -55,7 +56,8 @@ impl App {
             (Some(candidate), _) if candidate.user.active => Ok(candidate),
             (None, Some(email)) if self.provider()?.registers() => {
                 let name = name.clone().unwrap_or_else(|| email.clone());
-                let owner = NewUser { email: Some(email.clone()), username: None, name: name.clone(), role: UserRole::Owner, password_hash: None };
+                let owner =
+                    NewUser { email: Some(email.clone()), username: None, name: name.clone(), role: UserRole::Owner, password_hash: None };
                 let (tenant, user) = people::register(conn, &name, &owner).await.map_err(super::taken)?;
                 people::link_identity(conn, tenant.id, user.id, issuer, subject).await?;
                 let actor = format!("user:{}", user.id);

@@ -8,8 +8,8 @@ use crate::ApiError;
 use chrono::{DateTime, Utc};
 use jsonwebtoken::jwk::JwkSet;
 use oauth2::{
-    AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, ExtraTokenFields, PkceCodeChallenge,
-    PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenUrl,
+    AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, ExtraTokenFields,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenUrl,
     basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType},
 };
 use platform::{Sealing, config::OidcConfig};
@@ -114,9 +114,7 @@ impl Provider {
             other => away(&other),
         })?;
         let token = token.extra_fields().id_token.clone().ok_or_else(|| away(&"the token response holds no id_token"))?;
-        let verify = |keys: &JwkSet| {
-            id_token::verify(&token, keys, &known.description.issuer, &self.config.client_id, &flow.nonce, now)
-        };
+        let verify = |keys: &JwkSet| id_token::verify(&token, keys, &known.description.issuer, &self.config.client_id, &flow.nonce, now);
         let mut verdict = verify(&known.keys);
         if verdict == Err(Invalid::UnknownKey) && known.keys_at.elapsed() >= KEYS_AT_MOST_EVERY {
             // The provider may have a new key.
@@ -127,7 +125,8 @@ impl Provider {
         }
         verdict.map_err(|invalid| {
             tracing::warn!(issuer = %self.config.issuer, %invalid, "an ID token of the OpenID provider is not good");
-            ApiError::new(StatusCode::UNAUTHORIZED, "id_token_invalid", "The provider's answer cannot be trusted: begin again").with_detail(&invalid)
+            ApiError::new(StatusCode::UNAUTHORIZED, "id_token_invalid", "The provider's answer cannot be trusted: begin again")
+                .with_detail(&invalid)
         })
     }
 

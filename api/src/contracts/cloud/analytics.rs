@@ -145,14 +145,17 @@ mod tests {
 
     #[test]
     fn a_message_counts_in_every_state_that_it_has_passed() {
-        let counts = [("sent", 1), ("delivered", 2), ("read", 4), ("failed", 8), ("pending", 16)]
-            .map(|(status, n)| DayCount { measure: format!("message:outbound:{status}"), day: NaiveDate::MIN, n });
+        let counts = [("sent", 1), ("delivered", 2), ("read", 4), ("failed", 8), ("pending", 16)].map(|(status, n)| DayCount {
+            measure: format!("message:outbound:{status}"),
+            day: NaiveDate::MIN,
+            n,
+        });
         let by_status = by_status(counts.iter());
         assert_eq!((by_status.sent, by_status.delivered, by_status.read, by_status.failed), (7, 6, 4, 8));
     }
 
     #[test]
     fn percents_have_one_digit_and_nothing_of_nothing_is_none() {
-        assert_eq!([percent(0, 0), percent(985, 1_000), percent(2, 3)], [0.0, 98.5, 66.7]);
+        assert_eq!([percent(0, 0), percent(985, 1_000), percent(2, 3)].map(|percent| percent.to_string()), ["0", "98.5", "66.7"]);
     }
 }

@@ -1,14 +1,7 @@
 //! Contacts as CSV files.
 
-use super::{
-    dialect::Success,
-    wire::Page,
-};
-use crate::{
-    prelude::*,
-    reply::CsvFile,
-    request::CsvUpload,
-};
+use super::{dialect::Success, wire::Page};
+use crate::{prelude::*, reply::CsvFile, request::CsvUpload};
 use bytes::Bytes;
 use domain::ContactImportId;
 use futures::stream;
@@ -220,7 +213,8 @@ fn lines(contacts: &[Contact], with_header: bool) -> Result<Bytes, ApiError> {
 pub(super) async fn import_contacts_csv(app: App, caller: Caller, upload: CsvUpload) -> Result<Accepted<Success<ImportView>>, ApiError> {
     let CsvUpload { name, bytes } = upload;
     let file = bytes.clone();
-    let rows = tokio::task::spawn_blocking(move || file::read(&file).map(|rows| rows.len())).await.map_err(|error| ApiError::internal(&error))?;
+    let rows =
+        tokio::task::spawn_blocking(move || file::read(&file).map(|rows| rows.len())).await.map_err(|error| ApiError::internal(&error))?;
     let rows = rows.map_err(|error: FileError| ApiError::invalid_field("file", error.to_string()))?;
     let mut tx = app.tenants.begin(caller.tenant).await?;
     let rows = i32::try_from(rows).unwrap_or(i32::MAX);

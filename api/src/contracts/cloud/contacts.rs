@@ -121,7 +121,10 @@ pub(super) async fn list_contacts(app: App, caller: Caller, query: Query<Contact
     let filter = ContactFilter { term: query.search.as_deref(), tag: query.tag.as_deref() };
     let mut tx = app.tenants.begin(caller.tenant).await?;
     let (rows, total) = contacts::list(&mut tx, caller.tenant, filter, (page.limit, page.offset)).await?;
-    Ok200::new(&Success::new(Contacts { contacts: rows.iter().map(ContactView::from).collect(), pagination: Pagination::new(&page, total) }))
+    Ok200::new(&Success::new(Contacts {
+        contacts: rows.iter().map(ContactView::from).collect(),
+        pagination: Pagination::new(&page, total),
+    }))
 }
 
 /// Read a contact

@@ -9,7 +9,7 @@ use crate::{prelude::*, request::Patch};
 use domain::{ConversationId, UserId};
 use serde_json::Value;
 use store::{
-    conversation_lists::{self, ListFilter, ListedConversation, STATUSES, SOURCES},
+    conversation_lists::{self, ListFilter, ListedConversation, SOURCES, STATUSES},
     conversations::{self, ConversationChanges},
     messages::{self, MessageFilter, Order},
 };
@@ -155,12 +155,11 @@ pub(crate) async fn list(
     let stored = state.map(Status::stored);
     let filter = ListFilter { sources: SOURCES, statuses: stored.as_ref().map_or(STATUSES, std::slice::from_ref), after: None };
     let mut tx = app.tenants.begin(caller.tenant).await?;
-    let (rows, total) = match search.map(str::trim).filter(|term| !term.is_empty()) {
-        Some(term) => conversation_lists::search(&mut tx, caller.tenant, term, filter, page.limit, page.offset).await?,
-        None => {
-            let rows = conversation_lists::list(&mut tx, &[caller.tenant], filter, page.limit, page.offset).await?;
-            (rows, conversation_lists::count(&mut tx, caller.tenant, filter).await?)
-        }
+    let (rows, total) = if let Some(term) = search.map(str::trim).filter(|term| !term.is_empty()) {
+        conversation_lists::search(&mut tx, caller.tenant, term, filter, page.limit, page.offset).await?
+    } else {
+        let rows = conversation_lists::list(&mut tx, &[caller.tenant], filter, page.limit, page.offset).await?;
+        (rows, conversation_lists::count(&mut tx, caller.tenant, filter).await?)
     };
     let conversations = rows.iter().map(ConversationView::from).collect();
     Ok(Success::new(Conversations { conversations, pagination: Pagination::new(&page, total) }))
@@ -222,7 +221,9 @@ pub(super) async fn mark_read(app: App, caller: Caller, id: Path<Uuid>) -> Resul
 
 fn impossible(error: store::StoreError) -> ApiError {
     match error.violated() {
-        Some("chat_conversations_live") => ApiError::conflict("another_is_open", "The customer has another conversation that is not closed"),
+        Some("chat_conversations_live") => {
+            ApiError::conflict("another_is_open", "The customer has another conversation that is not closed")
+        }
         Some("chat_conversations_assigned") => ApiError::invalid_field("assignedTo", "is no user of this tenant"),
         _ => error.into(),
     }

@@ -6,7 +6,7 @@ use crate::{
 };
 use salvo::oapi::{Array, BasicType, Object, RefOr, Schema, ToSchema};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// The envelope of what succeeded.
@@ -23,12 +23,19 @@ impl<T: ToSchema + 'static> Success<T> {
 }
 
 pub(crate) fn error_body(error: &ApiError, context: &ErrorContext<'_>) -> Value {
-    let mut body = json!({"success": false, "message": error.message});
+    Value::Object(error_fields(error, context))
+}
+
+/// The fields of the body.
+pub(crate) fn error_fields(error: &ApiError, context: &ErrorContext<'_>) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("success".to_owned(), json!(false));
+    body.insert("message".to_owned(), json!(error.message));
     if !error.fields.is_empty() {
-        body["errors"] = json!(by_field(error));
+        body.insert("errors".to_owned(), json!(by_field(error)));
     }
     if let (true, Some(detail)) = (context.development, &error.detail) {
-        body["error"] = json!(detail);
+        body.insert("error".to_owned(), json!(detail));
     }
     body
 }

@@ -1,7 +1,7 @@
 //! A message, as the WhatsApp business contract shows it.
 
 use crate::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use store::messages::Message;
 use uuid::Uuid;
 
@@ -101,18 +101,21 @@ fn content(message: &Message) -> Value {
         return template.clone();
     }
     let Some(media) = &message.media else { return json!({"text": message.content}) };
-    let mut content = json!({"mediaUrl": media.get("url"), "caption": message.content});
+    let mut content = Map::new();
+    content.insert("mediaUrl".to_owned(), json!(media.get("url")));
+    content.insert("caption".to_owned(), json!(message.content));
     for (name, shown) in [("id", "mediaId"), ("mime_type", "mimeType"), ("filename", "fileName"), ("sha256", "sha256")] {
         if let Some(value) = media.get(name) {
-            content[shown] = value.clone();
+            content.insert(shown.to_owned(), value.clone());
         }
     }
-    content
+    Value::Object(content)
 }
 
 /// What is stored for a direction and status that are asked for.
 pub(crate) fn kinds(direction: Option<Direction>, status: Option<Status>) -> Vec<(&'static str, &'static str)> {
-    let all: [(Direction, Status, &[(&str, &str)]); 9] = [
+    type Shown = (Direction, Status, &'static [(&'static str, &'static str)]);
+    const ALL: [Shown; 9] = [
         (Direction::Inbound, Status::Delivered, &[("inbound", "received")]),
         (Direction::System, Status::Delivered, &[("system", "received")]),
         (Direction::Outbound, Status::Pending, &[("outbound", "pending"), ("outbound", "sending"), ("outbound", "unknown")]),
@@ -123,6 +126,7 @@ pub(crate) fn kinds(direction: Option<Direction>, status: Option<Status>) -> Vec
         (Direction::System, Status::Pending, &[("system", "pending")]),
         (Direction::System, Status::Sent, &[("system", "sent")]),
     ];
-    let wanted = all.iter().filter(|(d, s, _)| direction.is_none_or(|direction| direction == *d) && status.is_none_or(|status| status == *s));
+    let wanted =
+        ALL.iter().filter(|(d, s, _)| direction.is_none_or(|direction| direction == *d) && status.is_none_or(|status| status == *s));
     wanted.flat_map(|(_, _, kinds)| kinds.iter().copied()).collect()
 }

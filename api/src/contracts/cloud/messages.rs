@@ -122,7 +122,8 @@ pub(super) async fn create(
         Begun::Work(work) => work,
     };
     let channel = outbound::whatsapp_channel(&mut work, caller.tenant).await?;
-    let channel = channel.ok_or_else(|| ApiError::conflict("no_channel", "There is no WhatsApp number yet: set whatsappConfig in the settings"))?;
+    let channel =
+        channel.ok_or_else(|| ApiError::conflict("no_channel", "There is no WhatsApp number yet: set whatsappConfig in the settings"))?;
     let conversation = outbound::conversation_with(&mut work, caller.tenant, channel, &to).await?;
     let submitted = app.submit(&mut work, caller.tenant, conversation, draft, Author::Person(&caller)).await?;
     let message = messages::get(&mut work, caller.tenant, submitted.id).await?.ok_or_else(|| ApiError::not_found("Message"))?;

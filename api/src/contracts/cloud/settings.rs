@@ -138,7 +138,12 @@ async fn read(app: &App, conn: &mut PgConnection, caller: &Caller) -> Result<Set
         enabled: webhooks_enabled(&tenant.settings),
     };
     let human_override_ttl_seconds = tenant.human_override_ttl().unwrap_or(app.human_override_ttl).as_secs();
-    Ok(SettingsView { tenant: TenantName { id: tenant.public_id, name: tenant.name }, whatsapp_config, webhook_config, human_override_ttl_seconds })
+    Ok(SettingsView {
+        tenant: TenantName { id: tenant.public_id, name: tenant.name },
+        whatsapp_config,
+        webhook_config,
+        human_override_ttl_seconds,
+    })
 }
 
 /// Read the settings

@@ -153,7 +153,10 @@ pub(super) async fn list_templates(app: App, caller: Caller, query: Query<Templa
     };
     let mut tx = app.tenants.begin(caller.tenant).await?;
     let (rows, total) = templates::list(&mut tx, caller.tenant, filter, (page.limit, page.offset)).await?;
-    Ok200::new(&Success::new(Templates { templates: rows.iter().map(TemplateView::from).collect(), pagination: Pagination::new(&page, total) }))
+    Ok200::new(&Success::new(Templates {
+        templates: rows.iter().map(TemplateView::from).collect(),
+        pagination: Pagination::new(&page, total),
+    }))
 }
 
 /// Read a template
@@ -177,7 +180,11 @@ pub(super) async fn post_template(
     let (Admin(caller), Body(body)) = (caller, body);
     let mut fields = Fields::default();
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    fields.check((1..=512).contains(&body.name.len()) && body.name.chars().all(plain), "name", "must be of lower-case letters, digits and underscores");
+    fields.check(
+        (1..=512).contains(&body.name.len()) && body.name.chars().all(plain),
+        "name",
+        "must be of lower-case letters, digits and underscores",
+    );
     fields.check(is_language(&body.language), "language", "must be a language code like en or pt_BR");
     components::check(&body.components, &mut fields);
     fields.finish()?;
@@ -194,7 +201,9 @@ pub(super) async fn post_template(
         created_by: caller.user,
     };
     let row = templates::create(&mut work, caller.tenant, new).await.map_err(|error| match error.violated() {
-        Some("message_templates_tenant_id_name_language_key") => ApiError::conflict("taken", "There is a template of this name and language already"),
+        Some("message_templates_tenant_id_name_language_key") => {
+            ApiError::conflict("taken", "There is a template of this name and language already")
+        }
         _ => error.into(),
     })?;
     audit::note(&mut work, caller.tenant, &caller.act("template.create", row.id)).await?;

@@ -15,14 +15,14 @@ pub(crate) struct Pagination {
 impl Pagination {
     pub(crate) fn new(page: &Page, total: i64) -> Self {
         let (total, limit) = (total.max(0), page.limit.max(1));
-        Self { page: page.page, limit, total, total_pages: (total + limit - 1) / limit }
+        Self { page: page.number, limit, total, total_pages: (total + limit - 1) / limit }
     }
 }
 
 /// A page that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
-    pub page: i64,
+    number: i64,
     pub limit: i64,
     pub offset: i64,
 }
@@ -36,8 +36,9 @@ impl Page {
             return Err(ApiError::invalid_field("page", "must be at least 1"));
         }
         let offset = (page - 1).checked_mul(limit).ok_or_else(|| ApiError::invalid_field("page", "is beyond the end of any list"))?;
-        let offset = crate::request::offset(Some(offset)).map_err(|_| ApiError::invalid_field("page", "is too far: use a filter instead"))?;
-        Ok(Self { page, limit, offset })
+        let offset =
+            crate::request::offset(Some(offset)).map_err(|_| ApiError::invalid_field("page", "is too far: use a filter instead"))?;
+        Ok(Self { number: page, limit, offset })
     }
 }
 

@@ -157,7 +157,12 @@ pub(super) async fn post_event(app: App, caller: Caller, body: Body<EventBody>, 
 
 /// Change an appointment
 #[endpoint]
-pub(super) async fn patch_event(app: App, caller: Caller, event_id: Path<i32>, body: Body<EventPatch>) -> Result<Ok200<EventView>, ApiError> {
+pub(super) async fn patch_event(
+    app: App,
+    caller: Caller,
+    event_id: Path<i32>,
+    body: Body<EventPatch>,
+) -> Result<Ok200<EventView>, ApiError> {
     let Body(body) = body;
     let mut fields = Fields::default();
     let title = body.title.map(|text| fields.text(&text, "title", 300));

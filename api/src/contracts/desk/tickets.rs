@@ -199,7 +199,12 @@ pub(super) async fn get_ticket(app: App, caller: Caller, ticket_id: Path<i32>) -
 
 /// Make a ticket
 #[endpoint]
-pub(super) async fn post_ticket(app: App, caller: Caller, body: Body<TicketBody>, key: RequestKey) -> Result<Created<TicketView>, ApiError> {
+pub(super) async fn post_ticket(
+    app: App,
+    caller: Caller,
+    body: Body<TicketBody>,
+    key: RequestKey,
+) -> Result<Created<TicketView>, ApiError> {
     let Body(body) = body;
     let mut fields = Fields::default();
     let subject = fields.text(&body.subject, "subject", 300);
@@ -242,7 +247,12 @@ pub(super) async fn post_ticket(app: App, caller: Caller, body: Body<TicketBody>
 ///
 /// Closing it (`cerrado`) sets `resolved_at`, opening it again clears that.
 #[endpoint]
-pub(super) async fn patch_ticket(app: App, caller: Caller, ticket_id: Path<i32>, body: Body<TicketPatch>) -> Result<Ok200<TicketView>, ApiError> {
+pub(super) async fn patch_ticket(
+    app: App,
+    caller: Caller,
+    ticket_id: Path<i32>,
+    body: Body<TicketPatch>,
+) -> Result<Ok200<TicketView>, ApiError> {
     let Body(body) = body;
     let mut fields = Fields::default();
     let subject = body.subject.map(|text| fields.text(&text, "subject", 300));

@@ -1,11 +1,6 @@
 //! Chats of all tenants.
 
-use crate::{
-    auth::Operator,
-    prelude::*,
-    reply::Array,
-    request,
-};
+use crate::{auth::Operator, prelude::*, reply::Array, request};
 use domain::{ConversationId, TenantId};
 use futures::stream;
 use serde_json::Value;

@@ -78,14 +78,30 @@ async fn look_up(app: &App, payloads: &[InboundMessagePayload]) -> Result<Known,
 fn message(payload: InboundMessagePayload, known: &Known, wrong: &mut Vec<(&'static str, &'static str)>) -> Option<Inbound> {
     let within = |text: &str| !text.is_empty() && text.len() <= 255;
     let attachments = payload.attachments.unwrap_or_default();
-    let mut check = |good: bool, field, problem| if !good { wrong.push((field, problem)) };
+    let mut check = |good: bool, field, problem| {
+        if !good {
+            wrong.push((field, problem));
+        }
+    };
     check(within(&payload.external_user_id), "externalUserId", "must have 1 to 255 bytes");
     check(payload.external_message_id.as_deref().is_none_or(within), "externalMessageId", "must have 1 to 255 bytes");
-    check(payload.external_conversation_id.as_deref().is_none_or(|id| id.len() <= 255), "externalConversationId", "must have at most 255 bytes");
-    check(payload.external_user_name.as_deref().is_none_or(|name| name.chars().count() <= 200), "externalUserName", "must have at most 200 characters");
+    check(
+        payload.external_conversation_id.as_deref().is_none_or(|id| id.len() <= 255),
+        "externalConversationId",
+        "must have at most 255 bytes",
+    );
+    check(
+        payload.external_user_name.as_deref().is_none_or(|name| name.chars().count() <= 200),
+        "externalUserName",
+        "must have at most 200 characters",
+    );
     check(payload.text.as_deref().is_none_or(|text| text.chars().count() <= 65_536), "text", "must have at most 65536 characters");
     check(attachments.len() <= 50, "attachments", "must be at most 50");
-    check(payload.text.as_deref().is_some_and(|text| !text.is_empty()) || !attachments.is_empty(), "text", "is required unless there are attachments");
+    check(
+        payload.text.as_deref().is_some_and(|text| !text.is_empty()) || !attachments.is_empty(),
+        "text",
+        "is required unless there are attachments",
+    );
     check(attachments.iter().all(|a| !a.r#type.is_empty() && a.r#type.len() <= 32), "attachments", "must have a type of 1 to 32 bytes");
     let channel = known.channels.get(&payload.channel_instance_id);
     check(channel.is_some(), "channelInstanceId", "There is no such channel");

@@ -34,7 +34,12 @@ struct ReplyMedia {
 ///
 /// It is sent by a worker. Unlike a person's message it does not keep the bot away.
 #[endpoint]
-pub(super) async fn post_reply(app: App, _service: Service, body: Body<ReplyBody>, key: RequestKey) -> Result<Created<MessageView>, ApiError> {
+pub(super) async fn post_reply(
+    app: App,
+    _service: Service,
+    body: Body<ReplyBody>,
+    key: RequestKey,
+) -> Result<Created<MessageView>, ApiError> {
     let Body(body) = body;
     let draft = draft(body.content, body.media)?;
     let id = ConversationId(body.conversation_id);

@@ -181,7 +181,12 @@ pub(super) async fn get_channel(app: App, caller: Caller, channel_id: Path<Uuid>
 ///
 /// By owners and admins; it starts DISCONNECTED. Secrets are never answered.
 #[endpoint]
-pub(super) async fn post_channel(app: App, caller: Admin, body: Body<ChannelBody>, key: RequestKey) -> Result<Created<ChannelView>, ApiError> {
+pub(super) async fn post_channel(
+    app: App,
+    caller: Admin,
+    body: Body<ChannelBody>,
+    key: RequestKey,
+) -> Result<Created<ChannelView>, ApiError> {
     let (Admin(caller), Body(body)) = (caller, body);
     let mut work = match app.begin_once(&caller, &key).await? {
         Begun::Answered(reply) => return Ok(reply),
@@ -198,7 +203,12 @@ pub(super) async fn post_channel(app: App, caller: Admin, body: Body<ChannelBody
 ///
 /// By owners and admins.
 #[endpoint]
-pub(super) async fn patch_channel(app: App, caller: Admin, channel_id: Path<Uuid>, body: Body<ChannelPatch>) -> Result<Ok200<ChannelView>, ApiError> {
+pub(super) async fn patch_channel(
+    app: App,
+    caller: Admin,
+    channel_id: Path<Uuid>,
+    body: Body<ChannelPatch>,
+) -> Result<Ok200<ChannelView>, ApiError> {
     let (Admin(caller), Body(body)) = (caller, body);
     let mut tx = app.tenants.begin(caller.tenant).await?;
     let channel = channels::lock(&mut tx, caller.tenant, ChannelInstanceId(channel_id.0)).await?.ok_or_else(not_found)?;

@@ -1,9 +1,6 @@
 //! Signing in at an OpenID provider.
 
-use crate::{
-    contracts::shared_paths::Session,
-    prelude::*,
-};
+use crate::{contracts::shared_paths::Session, prelude::*};
 use salvo::{
     Depot, Extractible, Request, Response, async_trait,
     extract::Metadata,
@@ -54,7 +51,7 @@ pub(super) async fn begin_oidc(app: App) -> Result<Away, ApiError> {
 pub(super) async fn finish_oidc(app: App, flow: FlowCookie, query: Query<CallbackQuery>) -> Result<Away, ApiError> {
     let Query(CallbackQuery { code, state, error }) = query;
     if let Some(error) = error {
-        let shown: String = error.chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
+        let shown: String = error.chars().filter(char::is_ascii_graphic).take(60).collect();
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "provider_refused", format!("The provider did not sign you in: {shown}")));
     }
     let mut fields = Fields::default();

@@ -4,7 +4,11 @@ use crate::prelude::*;
 use salvo::http::StatusCode;
 
 fn not_yet() -> ApiError {
-    ApiError::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", "Telegram accounts of people cannot be connected yet: use a TELEGRAM_BOT channel")
+    ApiError::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "not_implemented",
+        "Telegram accounts of people cannot be connected yet: use a TELEGRAM_BOT channel",
+    )
 }
 
 /// Ask for a sign-in code

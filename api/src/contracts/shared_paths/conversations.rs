@@ -4,7 +4,7 @@
 use crate::{
     contracts::{
         cloud::{
-            conversations::{self as cloud, Conversations, ConversationWithMessages, Status},
+            conversations::{self as cloud, ConversationWithMessages, Conversations, Status},
             dialect::Success,
             wire::Page,
         },
@@ -44,7 +44,7 @@ pub(super) enum List {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum One {
-    Cloud(Success<ConversationWithMessages>),
+    Cloud(Box<Success<ConversationWithMessages>>),
     Desk(ConversationView),
 }
 
@@ -71,6 +71,6 @@ pub(super) async fn get(app: App, caller: Caller, id: Path<Uuid>) -> Result<Ok20
     Ok200::new(&if caller.speaks_desk() {
         One::Desk(desk::get(&app, &caller, id).await?)
     } else {
-        One::Cloud(cloud::get(&app, &caller, id).await?)
+        One::Cloud(Box::new(cloud::get(&app, &caller, id).await?))
     })
 }

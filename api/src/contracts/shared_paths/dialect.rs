@@ -17,10 +17,10 @@ pub(super) fn error_body(error: &ApiError, context: &ErrorContext<'_>) -> Value 
         Some("desk") => desk::error_body(error, context),
         Some(_) => cloud::error_body(error, context),
         None => {
-            let mut body = cloud::error_body(error, context);
-            body["detail"] = json!(error.message);
-            body["status_code"] = json!(error.status.as_u16());
-            body
+            let mut body = cloud::error_fields(error, context);
+            body.insert("detail".to_owned(), json!(error.message));
+            body.insert("status_code".to_owned(), json!(error.status.as_u16()));
+            Value::Object(body)
         }
     }
 }

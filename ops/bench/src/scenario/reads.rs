@@ -105,7 +105,8 @@ pub async fn run(args: &LabArgs, reads: &Reads) -> Result<Report> {
 /// All lists in turn at a fixed rate. Returns what was measured and how many requests failed.
 async fn paced(reads: &Reads, running: &Running, watched: &Watched, lists: &[(&'static str, Vec<Vec<u8>>)]) -> Result<(Value, usize)> {
     let longest = lists.iter().map(|(_, made)| made.len()).max().unwrap_or(0);
-    let made = (0..longest).flat_map(|index| lists.iter().filter_map(move |(_, made)| made.get(index % made.len().max(1)).cloned())).collect();
+    let made =
+        (0..longest).flat_map(|index| lists.iter().filter_map(move |(_, made)| made.get(index % made.len().max(1)).cloned())).collect();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand")]
     let count = (reads.rate * f64::from(reads.secs)) as usize;
     let before = watched.cpu()?;
@@ -127,14 +128,16 @@ fn register(address: SocketAddr, count: usize) -> Result<Vec<(String, Tenant)>> 
         anyhow::ensure!((200..300).contains(&status), "{path} answered {status}: {}", String::from_utf8_lossy(&answer));
         Ok(serde_json::from_slice(&answer)?)
     };
-    let text = |value: &Value| value.as_str().map(str::to_owned).context("a text is missing in an answer");
+    let text = |answer: &Value, place: &str| {
+        answer.pointer(place).and_then(Value::as_str).map(str::to_owned).with_context(|| format!("{place} is missing in an answer"))
+    };
     let mut tenants = Vec::new();
     for number in 0..count {
         let (email, password) = (format!("owner{number}@bench.example"), "bench password");
         let session = post("/api/auth/register", &json!({"email": email, "password": password}))?;
         let desk = post("/api/login", &json!({"username": email, "password": password}))?;
-        let public_id = text(session.pointer("/tenant/id").unwrap_or(&Value::Null))?;
-        let tenant = Tenant { id: 0, token: text(&session["accessToken"])?, desk_token: text(&desk["access_token"])? };
+        let public_id = text(&session, "/tenant/id")?;
+        let tenant = Tenant { id: 0, token: text(&session, "/accessToken")?, desk_token: text(&desk, "/access_token")? };
         tenants.push((public_id, tenant));
     }
     Ok(tenants)
@@ -171,7 +174,10 @@ fn lists(tenants: &[Tenant], address: SocketAddr) -> Vec<(&'static str, Vec<Vec<
         ("tickets", tenants.iter().map(|tenant| get("/api/tickets?limit=50", &bearer(&tenant.desk_token))).collect()),
         (
             "summary",
-            tenants.iter().map(|tenant| get(&format!("/admin/chats/summary?tenant_id={}", tenant.id), &format!("X-Admin-Token: {ADMIN_TOKEN}"))).collect(),
+            tenants
+                .iter()
+                .map(|tenant| get(&format!("/admin/chats/summary?tenant_id={}", tenant.id), &format!("X-Admin-Token: {ADMIN_TOKEN}")))
+                .collect(),
         ),
         ("summary_of_all", vec![get("/admin/chats/summary", &format!("X-Admin-Token: {ADMIN_TOKEN}"))]),
     ]

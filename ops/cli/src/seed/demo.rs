@@ -41,7 +41,8 @@ pub(crate) async fn fill(pool: &PgPool, settings: &Settings, channel: &SeededCha
     if let Err(problem) = passwords::check(password) {
         return Err(CliError::Usage(format!("DEMO_PASSWORD {problem}: choose another")));
     }
-    let hash = passwords::hash(&Secret::new(password)).map_err(|error| CliError::Usage(format!("the password cannot be hashed: {error}")))?;
+    let hash =
+        passwords::hash(&Secret::new(password)).map_err(|error| CliError::Usage(format!("the password cannot be hashed: {error}")))?;
     let mut tx = pool.begin().await.map_err(StoreError::from)?;
     let tenant = channel.tenant_id;
     if users::count(&mut tx, tenant).await? > 0 {
@@ -68,7 +69,9 @@ async fn make_people(conn: &mut PgConnection, tenant: TenantId, hash: &str) -> R
             password_hash: Some(hash.to_owned()),
         };
         let made = users::create(conn, tenant, &user).await.map_err(|error| match error.violated() {
-            Some("users_email" | "users_username") => CliError::Usage(format!("{email} belongs to another tenant, so the demo's people cannot be made")),
+            Some("users_email" | "users_username") => {
+                CliError::Usage(format!("{email} belongs to another tenant, so the demo's people cannot be made"))
+            }
             _ => error.into(),
         })?;
         team.push(made.id);
@@ -187,7 +190,8 @@ async fn make_templates(conn: &mut PgConnection, tenant: TenantId, team: &[UserI
     let Some(owner) = team.first() else { return Ok(()) };
     for (name, category, body) in TEMPLATES {
         let components = json!([{"type": "BODY", "text": body}]);
-        templates::create(conn, tenant, NewTemplate { name, language: "en", category, components: &components, created_by: *owner }).await?;
+        templates::create(conn, tenant, NewTemplate { name, language: "en", category, components: &components, created_by: *owner })
+            .await?;
     }
     Ok(())
 }

@@ -35,40 +35,42 @@ pub(crate) async fn run(args: &SeedArgs, settings: &Settings) -> Result<(), CliE
     let demo = demo_channel(&pool, settings).await?;
     let asked: Vec<String> = args.whatsapp_numbers.iter().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
     let numbers = ensure_tenants_with_numbers(&pool, &asked).await?;
-    if !asked.is_empty() {
-        // Trials and benchmarks count what is stored.
-        take_up_unrouted(&pool, std::iter::once(&demo).chain(&numbers)).await?;
-        return print(args, settings, &demo, &numbers, None);
-    }
-    let password = settings.get("DEMO_PASSWORD").map_or_else(make_secret, |password| Ok(password.to_owned()))?;
-    let password = fill(&pool, settings, &demo, &password).await?.then_some(password);
+    let story = if asked.is_empty() {
+        let password = settings.get("DEMO_PASSWORD").map_or_else(make_secret, |password| Ok(password.to_owned()))?;
+        if fill(&pool, settings, &demo, &password).await? { Story::Made(password) } else { Story::ThereBefore }
+    } else {
+        Story::NotAsked
+    };
     take_up_unrouted(&pool, std::iter::once(&demo).chain(&numbers)).await?;
-    print(args, settings, &demo, &numbers, Some(password))
+    print(args, settings, &demo, &numbers, &story);
+    Ok(())
 }
 
-/// `password`: not given if the demo's people were not asked for, none if they were made before.
-fn print(
-    args: &SeedArgs,
-    settings: &Settings,
-    demo: &SeededChannel,
-    numbers: &[SeededChannel],
-    password: Option<Option<String>>,
-) -> Result<(), CliError> {
+fn print(args: &SeedArgs, settings: &Settings, demo: &SeededChannel, numbers: &[SeededChannel], story: &Story) {
     if args.json {
-        console::line(&json(settings, demo, numbers, password.flatten().as_deref()).to_string());
-        return Ok(());
+        let password = if let Story::Made(password) = story { Some(password.as_str()) } else { None };
+        return console::line(&json(settings, demo, numbers, password).to_string());
     }
     let rows: Vec<Vec<String>> = std::iter::once(demo).chain(numbers).map(row).collect();
     console::table(&["TENANT", "STORE", "PUBLIC ID", "WHATSAPP NUMBER", "CHANNEL"], &rows);
-    let Some(password) = password else { return Ok(()) };
+    let about_passwords = match story {
+        Story::NotAsked => return,
+        Story::Made(password) => format!("password of all three: {password}"),
+        Story::ThereBefore => "the demo tenant was filled before; its people keep their passwords".to_owned(),
+    };
     let rows: Vec<Vec<String>> = people().into_iter().map(|user| person(&user)).collect();
     console::line("");
     console::table(&["SIGNS IN WITH", "OR", "ROLE"], &rows);
-    console::line(&match password {
-        Some(password) => format!("password of all three: {password}"),
-        None => "the demo tenant was filled before; its people keep their passwords".to_owned(),
-    });
-    Ok(())
+    console::line(&about_passwords);
+}
+
+/// What became of the demo's people, chats and tickets.
+enum Story {
+    /// Trials and benchmarks count what is stored.
+    NotAsked,
+    /// With this password for everybody.
+    Made(String),
+    ThereBefore,
 }
 
 /// The demo tenant's channel, made if it is missing. `META_PHONE_NUMBER_ID` names its number.
@@ -107,7 +109,8 @@ fn json(settings: &Settings, demo: &SeededChannel, numbers: &[SeededChannel], pa
         .iter()
         .map(|channel| json!({"external_id": channel.external_id, "tenant_id": channel.tenant_id, "channel_id": channel.channel_id}))
         .collect();
-    let users: Vec<_> = people().iter().map(|user| json!({"email": user.email, "username": user.username, "role": user.role.as_str()})).collect();
+    let users: Vec<_> =
+        people().iter().map(|user| json!({"email": user.email, "username": user.username, "role": user.role.as_str()})).collect();
     json!({
         "users": users,
         "demo_password": password.or_else(|| settings.get("DEMO_PASSWORD")),

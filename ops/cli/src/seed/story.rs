@@ -73,14 +73,22 @@ pub(super) const CUSTOMERS: &[Somebody] = &[
         name: "Amara Okafor",
         email: Some("amara@customer.example"),
         tags: &["lead"],
-        said: &[Customer(42, "Is the oak table available in 180 cm?"), Bot(41, "It is: 180 x 90 cm, in oak or walnut, in about four weeks."), Customer(12, "And can I see it somewhere?")],
+        said: &[
+            Customer(42, "Is the oak table available in 180 cm?"),
+            Bot(41, "It is: 180 x 90 cm, in oak or walnut, in about four weeks."),
+            Customer(12, "And can I see it somewhere?"),
+        ],
     },
     Somebody {
         phone: "+15550100105",
         name: "Lars Nilsson",
         email: None,
         tags: &[],
-        said: &[Customer(10_100, "Please send me the invoice of order 19877"), Bot(10_099, "It is on its way to your e-mail address."), Customer(10_090, "Got it")],
+        said: &[
+            Customer(10_100, "Please send me the invoice of order 19877"),
+            Bot(10_099, "It is on its way to your e-mail address."),
+            Customer(10_090, "Got it"),
+        ],
     },
     Somebody {
         phone: "+15550100106",

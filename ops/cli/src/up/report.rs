@@ -68,7 +68,13 @@ impl Report {
         console.plain("");
         console.plain("  try (each line can be pasted):");
         let env = env.to_string();
-        for line in [health(url), signed_in(url, &env), operator(url, &env), handshake(url, &env), signed_post(url, &env, &self.channel.external_id)] {
+        for line in [
+            health(url),
+            signed_in(url, &env),
+            operator(url, &env),
+            handshake(url, &env),
+            signed_post(url, &env, &self.channel.external_id),
+        ] {
             console.plain("");
             console.plain(&line);
         }

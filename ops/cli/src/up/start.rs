@@ -45,7 +45,8 @@ pub(super) async fn start(
     let password = env.iter().find(|(name, _)| name == "DEMO_PASSWORD").map_or("", |(_, value)| value.as_str());
     let filled = seed::fill(&pool, settings, &channel, password).await?;
     let story = if filled { "filled with people, chats and tickets" } else { "there already" };
-    console.step("seed", &format!("tenant {} ({}), WhatsApp number {}: {story}", channel.store_name, channel.tenant_id, channel.external_id));
+    console
+        .step("seed", &format!("tenant {} ({}), WhatsApp number {}: {story}", channel.store_name, channel.tenant_id, channel.external_id));
     let since = store::operator_status::now(&pool).await?;
     stack.processes = entries.iter().enumerate().map(|(number, entry)| stack.start(spec(settings, entry, number, &env))).collect();
     let http = client()?;

@@ -55,7 +55,8 @@ pub struct Attachment {
 impl Inbound {
     /// An id for a message that has none: the same message posted again has the same one.
     pub fn fingerprint(&self) -> String {
-        let said = json!([self.channel_instance_id, self.phone, self.user_id, self.sent_at.timestamp_millis(), self.text, self.attachments]);
+        let said =
+            json!([self.channel_instance_id, self.phone, self.user_id, self.sent_at.timestamp_millis(), self.text, self.attachments]);
         let hash = digest(&SHA256, said.to_string().as_bytes());
         format!("normalized:{}", hex::encode(hash.as_ref().get(..16).unwrap_or_default()))
     }

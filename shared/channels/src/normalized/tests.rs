@@ -31,10 +31,16 @@ fn read_back(messages: &[Inbound]) -> Vec<NewMessage> {
 fn a_text_and_attachments() {
     let place = json!([{"type": "IMAGE", "url": "https://example.com/a.jpg", "mime_type": "image/jpeg"}, {"type": "location", "url": null, "lat": 1}]);
     let read = read_back(&[message(Some("hi"), json!([])), message(None, place.clone())]);
-    assert_eq!((read[0].message_type.as_str(), read[0].content.as_deref(), &read[0].media, &read[0].meta), ("text", Some("hi"), &None, &Value::Null));
+    assert_eq!(
+        (read[0].message_type.as_str(), read[0].content.as_deref(), &read[0].media, &read[0].meta),
+        ("text", Some("hi"), &None, &Value::Null)
+    );
     assert_eq!(read[0].person, PersonRef { phone: None, user_id: Some("4711".to_owned()), name: Some("Ann".to_owned()) });
     let media = read[1].media.as_ref().unwrap();
-    assert_eq!((read[1].message_type.as_str(), media.kind.as_str(), media.url.as_deref()), ("image", "image", Some("https://example.com/a.jpg")));
+    assert_eq!(
+        (read[1].message_type.as_str(), media.kind.as_str(), media.url.as_deref()),
+        ("image", "image", Some("https://example.com/a.jpg"))
+    );
     assert_eq!(read[1].meta["attachments"][1], place[1]);
 }
 

@@ -96,7 +96,8 @@ impl OidcConfig {
     fn read(source: &Source<impl Fn(&str) -> Option<String>>) -> Result<Option<Self>, ConfigError> {
         let advice = "give the provider's issuer, https://login.example.com";
         let Some(issuer) = source.url("OIDC_ISSUER", &["http://", "https://"], advice)? else { return Ok(None) };
-        let missing = ConfigError { variable: "OIDC_CLIENT_ID", problem: "is not set", advice: "set it to the client id that OIDC_ISSUER gave you" };
+        let missing =
+            ConfigError { variable: "OIDC_CLIENT_ID", problem: "is not set", advice: "set it to the client id that OIDC_ISSUER gave you" };
         let scopes = source.text("OIDC_SCOPES").unwrap_or_else(|| "openid email profile".to_owned());
         Ok(Some(Self {
             issuer,

@@ -142,7 +142,11 @@ impl Directory {
         });
         for drop in owners.into_iter().skip(1) {
             self.merges.push((tenant, keep, drop));
-            self.identities.values_mut().chain(self.tenant_wide.values_mut()).filter(|owner| **owner == drop).for_each(|owner| *owner = keep);
+            self.identities
+                .values_mut()
+                .chain(self.tenant_wide.values_mut())
+                .filter(|owner| **owner == drop)
+                .for_each(|owner| *owner = keep);
         }
         for key in keys {
             for id in external_ids(key) {

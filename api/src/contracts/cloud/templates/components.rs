@@ -71,7 +71,12 @@ mod tests {
     #[test]
     fn components_are_checked() {
         let body = json!({"type": "BODY", "text": "Hello {{1}}, {{2}} and {{1}} {{name}}"});
-        assert_eq!(problems(&json!([body, {"type": "HEADER", "format": "IMAGE"}, {"type": "FOOTER", "text": "x"}, {"type": "BUTTONS", "buttons": [{}]}])), "");
+        assert_eq!(
+            problems(
+                &json!([body, {"type": "HEADER", "format": "IMAGE"}, {"type": "FOOTER", "text": "x"}, {"type": "BUTTONS", "buttons": [{}]}])
+            ),
+            ""
+        );
         for (components, problem) in [
             (json!([]), "must have a BODY"),
             (json!([body, body]), "is there twice"),
