@@ -1,6 +1,6 @@
 //! The stack's order.
 
-use super::{errors, etag::Etag};
+use super::{errors, etag::Etag, request_id::NameRequests};
 use crate::App;
 use salvo::{
     Router, Service, affix_state,
@@ -29,6 +29,7 @@ pub(crate) fn around(service: Service, development: bool) -> Service {
 pub(crate) fn contracts(app: &App, origins: &[String], mut routes: Vec<Router>) -> Router {
     Router::new()
         .hoop(affix_state::inject(app.clone()))
+        .hoop(NameRequests)
         .hoop(cors(origins))
         .hoop(Timeout::new(TIME_LIMIT))
         .hoop(Compression::new().disable_all().enable_gzip(CompressionLevel::Fastest).min_length(COMPRESS_FROM))
@@ -43,7 +44,8 @@ fn cors(origins: &[String]) -> salvo::cors::CorsHandler {
     } else {
         AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin.trim_end_matches('/')).ok()))
     };
-    let allowed_headers = ["authorization", "content-type", "idempotency-key", "if-none-match", "x-admin-token", "traceparent"];
+    let allowed_headers =
+        ["authorization", "content-type", "idempotency-key", "if-none-match", "x-admin-token", "x-request-id", "traceparent"];
     let shown = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after", "etag", "x-request-id"];
     Cors::new()
         .allow_origin(allowed)

@@ -240,3 +240,54 @@ async fn an_export_holds_everybody_runs_nothing_and_can_be_imported() {
     let done = report(&app, &ann, &taken["id"], "limit=1").await;
     assert_eq!((&done["unchanged"], &done["updated"], &done["invalid"]), (&json!(2_501), &json!(0), &json!(0)));
 }
+
+#[tokio::test]
+async fn an_import_that_runs_twice_is_done_once_and_one_that_cannot_go_on_says_why() {
+    let app = App::start().await;
+    let ann = app.register("ann").await;
+    let taken = import(&app, &ann, "phoneNumber,name,tags\n+1234567890,Ann,a\n+1234567891,Bob,b\n").await;
+    app.drain().await;
+    let again = format!(
+        "INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, args) SELECT gen_random_uuid(), 'import_contacts', 'chores', {t}, 5,
+         jsonb_build_object('tenant_id', {t}, 'import_id', id) FROM contact_imports",
+        t = ann.tenant_number
+    );
+    app.db.run("UPDATE customers SET name = 'Changed since', name_at = 'infinity'").await;
+    app.db.run(&again).await;
+    app.drain().await;
+    assert_eq!(report(&app, &ann, &taken["id"], "").await["created"], json!(2));
+    assert_eq!(app.db.count("SELECT count(*) FROM customers WHERE name = 'Changed since'").await, 2);
+    assert_eq!(app.db.count("SELECT count(*) FROM contact_import_rows").await, 2);
+    // A file that is no file any more.
+    app.db.run("UPDATE contact_imports SET status = 'pending', file = '\\xff', rows_read = 0").await;
+    app.db.run(&again).await;
+    app.drain().await;
+    let failed = report(&app, &ann, &taken["id"], "").await;
+    assert_eq!((&failed["status"], &failed["error"]), (&json!("FAILED"), &json!("the file is not UTF-8: save it as CSV UTF-8")));
+}
+
+#[tokio::test]
+async fn an_import_waits_while_the_database_is_busy() {
+    let app = App::start().await;
+    let ann = app.register("ann").await;
+    let mut blocker = app.db.pool().begin().await.unwrap();
+    sqlx::Executor::execute(&mut *blocker, "LOCK TABLE contact_import_rows IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let taken = import(&app, &ann, "phoneNumber\n+1234567890\n").await;
+    until("the import waits for the table", async || {
+        app.db.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").await > 0
+    })
+    .await;
+    // What was under way is undone and done again.
+    app.db
+        .run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+        .await;
+    blocker.rollback().await.unwrap();
+    app.drain().await;
+    let done = report(&app, &ann, &taken["id"], "").await;
+    assert_eq!((&done["status"], &done["created"]), (&json!("DONE"), &json!(1)));
+    assert_eq!(
+        app.db.count("SELECT max(attempt)::int8 FROM jobs_done WHERE kind = 'import_contacts'").await,
+        1,
+        "it was not the job's fault"
+    );
+}

@@ -142,6 +142,21 @@ async fn marking_as_read_empties_the_unread_count_everywhere() {
 }
 
 #[tokio::test]
+async fn a_request_has_a_name_its_own_or_a_new_one() {
+    let app = App::start_api_only().await;
+    let ann = app.register("ann").await;
+    let named = app.send(app.request("GET", "/api/conversations").bearer_auth(&ann.token).header("x-request-id", "mine-7")).await;
+    assert_eq!(named.header("x-request-id"), Some("mine-7"));
+    let mut seen = std::collections::BTreeSet::new();
+    for given in ["", "with space", &"x".repeat(129)] {
+        let answer = app.send(app.request("GET", "/api/tickets/x").bearer_auth(&ann.token).header("x-request-id", given)).await;
+        assert_eq!(answer.status, 404);
+        assert!(seen.insert(answer.header("x-request-id").unwrap().to_owned()));
+        assert!(!seen.contains(given));
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_has_not_changed_is_not_sent_again() {
     let app = App::start().await;
     let ann = inbox(&app).await;

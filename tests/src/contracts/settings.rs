@@ -151,6 +151,15 @@ async fn webhooks_that_are_disabled_are_held_and_processed_once_when_they_are_en
     app.drain().await;
     assert_eq!(app.db.texts("SELECT content FROM chat_messages WHERE external_id <> 'wamid.other' ORDER BY id").await, ["one", "two"]);
     assert_eq!(app.db.count("SELECT count(*) FROM held_webhook_events").await, 0);
+    // Once more changes nothing.
+    app.db
+        .run(&format!(
+            "INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, args) SELECT gen_random_uuid(), 'resume_webhooks', 'chores', {t}, 5,
+             jsonb_build_object('tenant_id', {t})",
+            t = ann.tenant_number
+        ))
+        .await;
+    app.drain().await;
     receive(&app, "15551230001", "wamid.3", "three").await;
     assert_eq!(app.db.count("SELECT count(*) FROM chat_messages").await, 4);
 }
