@@ -82,6 +82,10 @@ impl App {
         let changes = UserChanges { email, username, name, role, active, password_hash };
         let after = users::update(&mut tx, caller.tenant, user.id, &changes).await.map_err(taken)?;
         let after = after.ok_or_else(|| ApiError::not_found("User"))?;
+        if !own {
+            // Somebody may have made them an owner since they were read.
+            must_manage(caller, after.role)?;
+        }
         let ended = if ends {
             let why = if new_password { Ended::PasswordChanged } else { Ended::UserChanged };
             sessions::end_all(&mut tx, caller.tenant, user.id, why, own.then_some(caller.session)).await?
