@@ -10,7 +10,7 @@ use platform::Secret;
 use salvo::http::StatusCode;
 use serde_json::json;
 use store::{
-    PgConnection, TenantTx, audit,
+    PgConnection, audit,
     audit::Act,
     sessions::{self, Ended},
     users::{self, NewUser, User, UserChanges},
@@ -79,13 +79,10 @@ impl App {
         if user.role == UserRole::Owner && (role.is_some() || active == Some(false)) {
             must_leave_an_owner(&mut tx, caller, user.id).await?;
         }
+        users::hold_role(&mut tx, caller.tenant, user.id, user.role).await?;
         let changes = UserChanges { email, username, name, role, active, password_hash };
         let after = users::update(&mut tx, caller.tenant, user.id, &changes).await.map_err(taken)?;
         let after = after.ok_or_else(|| ApiError::not_found("User"))?;
-        if !own {
-            // Somebody may have made them an owner since they were read.
-            must_manage(caller, after.role)?;
-        }
         let ended = if ends {
             let why = if new_password { Ended::PasswordChanged } else { Ended::UserChanged };
             sessions::end_all(&mut tx, caller.tenant, user.id, why, own.then_some(caller.session)).await?
@@ -109,10 +106,11 @@ impl App {
         if user.id == caller.user {
             return Err(cannot_remove_self());
         }
-        let mut tx: TenantTx = self.tenants.begin(caller.tenant).await?;
+        let mut tx = self.tenants.begin(caller.tenant).await?;
         if user.role == UserRole::Owner {
             must_leave_an_owner(&mut tx, caller, user.id).await?;
         }
+        users::hold_role(&mut tx, caller.tenant, user.id, user.role).await?;
         let ended = sessions::end_all(&mut tx, caller.tenant, user.id, Ended::UserChanged, None).await?;
         if !users::delete(&mut tx, caller.tenant, user.id).await? {
             return Err(ApiError::not_found("User"));

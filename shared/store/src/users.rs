@@ -197,6 +197,20 @@ pub async fn delete(conn: &mut PgConnection, tenant: TenantId, id: UserId) -> Re
     Ok(result.rows_affected() == 1)
 }
 
+/// Keeps a user's role from being changed until the transaction ends, for what is allowed depends on it. [`StoreError::Stale`]: it is
+/// not `role` any more, or the user is gone.
+pub async fn hold_role(conn: &mut PgConnection, tenant: TenantId, id: UserId, role: UserRole) -> Result<(), StoreError> {
+    let held = sqlx::query_scalar!(
+        r#"SELECT 1 AS "held!" FROM users WHERE tenant_id = $1 AND id = $2 AND role = $3 FOR UPDATE"#,
+        tenant.0,
+        id.0,
+        role.as_str()
+    )
+    .fetch_optional(conn)
+    .await?;
+    held.map(|_| ()).ok_or(StoreError::Stale("a user"))
+}
+
 /// True if the tenant has an active owner besides `id`. Locks the owners, so that two cannot leave at once.
 pub async fn another_owner(conn: &mut PgConnection, tenant: TenantId, id: UserId) -> Result<bool, StoreError> {
     let owners =

@@ -1,6 +1,6 @@
 //! Who may make, change and remove users, in the helpdesk's contract and the platform's.
 
-use crate::harness::{App, PASSWORD, User};
+use crate::harness::{App, PASSWORD, User, until};
 use serde_json::{Value, json};
 
 async fn number(app: &App, user: &User) -> i64 {
@@ -124,4 +124,29 @@ async fn the_platforms_users_have_uuids_and_its_errors() {
     assert_eq!(older.as_array().unwrap().len(), 2);
     assert_eq!(older[0], log[2]);
     assert!(!log.to_string().contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn what_is_allowed_is_decided_by_the_role_that_the_user_has_then() {
+    let app = App::start_api_only().await;
+    let ann = app.register("ann").await;
+    let max = app.colleague(&ann, "max", "admin").await;
+    let sam = app.colleague(&ann, "sam", "agent").await;
+    let path = format!("/api/auth/users/{}", sam.id);
+    for delete in [false, true] {
+        // Sam is being made an owner while the admin's request, which has seen an agent, waits.
+        let mut promotion = app.db.pool().begin().await.unwrap();
+        let promote = sqlx::AssertSqlSafe(format!("UPDATE users SET role = 'owner' WHERE id = '{}'", sam.id));
+        sqlx::Executor::execute(&mut *promotion, promote).await.unwrap();
+        let attempt = async { if delete { app.delete(&max, &path).await } else { app.patch(&max, &path, json!({"password": "now it is mine"})).await } };
+        let commit = async {
+            let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            until("the request waits", async || app.db.count(waiting).await == 1).await;
+            promotion.commit().await.unwrap();
+        };
+        let (refused, ()) = tokio::join!(attempt, commit);
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "{}", refused.body);
+        assert_eq!(app.sign_in(&sam.email).await.id, sam.id);
+        app.db.run(&format!("UPDATE users SET role = 'agent' WHERE id = '{}'", sam.id)).await;
+    }
 }
