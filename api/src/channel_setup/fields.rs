@@ -70,12 +70,16 @@ pub(crate) fn of(kind: ChannelType) -> &'static [Setting] {
     }
 }
 
-/// The setting that is the channel's external id.
+/// The bot's id, which is in its token: shown in the config, and gone with the token.
+pub(crate) const BOT_ID: &str = "botId";
+
+/// What in the config is the channel's external id. It counts only together with the token that proves it.
 pub(crate) fn external_id_of(kind: ChannelType) -> Option<&'static str> {
     match kind {
         ChannelType::WhatsApp => Some("phoneNumberId"),
         ChannelType::Facebook => Some("pageId"),
         ChannelType::Instagram => Some("accountId"),
-        ChannelType::TelegramBot | ChannelType::TelegramUser | ChannelType::Widget => None,
+        ChannelType::TelegramBot => Some(BOT_ID),
+        ChannelType::TelegramUser | ChannelType::Widget => None,
     }
 }

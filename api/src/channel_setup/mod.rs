@@ -9,7 +9,7 @@ use crate::{
 };
 use chrono::TimeDelta;
 use domain::{ChannelInstanceId, ChannelType};
-use fields::{Form, Setting};
+use fields::{BOT_ID, Form, Setting};
 use jobs::{process_webhook, queue};
 use platform::SealingError;
 use serde_json::{Map, Value};
@@ -43,7 +43,7 @@ impl App {
         kind: ChannelType,
         given: Given,
     ) -> Result<Channel, ApiError> {
-        let now = channels::now(conn).await?;
+        let now = self.clock.now();
         let mut channel = Channel {
             id: ChannelInstanceId::generate(),
             kind,
@@ -71,9 +71,8 @@ impl App {
         given: Given,
     ) -> Result<Channel, ApiError> {
         self.apply(&mut channel, given)?;
-        channels::update(conn, caller.tenant, &channel).await.map_err(refused)?;
+        channel.updated_at = channels::update(conn, caller.tenant, &channel).await.map_err(refused)?;
         audit::note(conn, caller.tenant, &caller.act("channel.update", channel.id)).await?;
-        channel.updated_at = channels::now(conn).await?;
         Ok(channel)
     }
 
@@ -130,6 +129,9 @@ impl App {
             if value.is_null() {
                 channel.config.remove(setting.name);
                 channel.secrets.remove(setting.name);
+                if setting.form == Form::BotToken {
+                    channel.config.remove(BOT_ID);
+                }
                 continue;
             }
             match checked(setting, value) {
@@ -140,8 +142,8 @@ impl App {
                         .seal(&channels::secret_place(channel.id, setting.name), &secret)
                         .map_err(|error| not_sealed(&error))?;
                     channel.secrets.insert(name, Value::String(sealed));
-                    if channel.kind == ChannelType::TelegramBot {
-                        channel.external_id = secret.split(':').next().map(str::to_owned);
+                    if let (Form::BotToken, Some((id, _))) = (setting.form, secret.split_once(':')) {
+                        channel.config.insert(BOT_ID.to_owned(), Value::String(id.to_owned()));
                     }
                 }
                 Ok(value) => {
@@ -160,21 +162,20 @@ impl App {
     }
 }
 
-/// The external id is one of the settings, if the type has such a setting.
+/// The external id is what the config says, if the type's config says it, and otherwise what is given.
 fn apply_external_id(channel: &mut Channel, given: Option<String>, fields: &mut Fields) {
     if let Some(given) = &given {
         fields.check(!given.trim().is_empty() && given.len() <= 255, "externalId", "must have 1 to 255 bytes");
     }
-    let setting = fields::external_id_of(channel.kind).and_then(|name| channel.config.get(name)).and_then(Value::as_str).map(str::to_owned);
-    let derived = setting.or_else(|| channel.external_id.clone().filter(|_| channel.kind == ChannelType::TelegramBot));
-    match (derived, given) {
-        (Some(derived), Some(given)) if derived != given => fields.wrong("externalId", "is not the id in config"),
-        (Some(derived), _) => channel.external_id = Some(derived),
-        (None, Some(given)) if fields::external_id_of(channel.kind).is_none() => channel.external_id = Some(given),
-        // A provider's id counts only together with the token that proves it.
+    let Some(name) = fields::external_id_of(channel.kind) else {
+        channel.external_id = given.or(channel.external_id.take());
+        return;
+    };
+    channel.external_id = channel.config.get(name).and_then(Value::as_str).map(str::to_owned);
+    match (&channel.external_id, given) {
+        (Some(id), Some(given)) if *id != given => fields.wrong("externalId", "is not the id in config"),
         (None, Some(_)) => fields.wrong("externalId", "is taken from config: give it there, with the token"),
-        (None, None) if fields::external_id_of(channel.kind).is_some() => channel.external_id = None,
-        (None, None) => {}
+        _ => {}
     }
 }
 

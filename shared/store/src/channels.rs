@@ -122,11 +122,11 @@ pub async fn create(conn: &mut PgConnection, tenant: TenantId, channel: &Channel
     Ok(())
 }
 
-/// Writes everything of a channel but its type.
-pub async fn update(conn: &mut PgConnection, tenant: TenantId, channel: &Channel) -> Result<(), StoreError> {
-    sqlx::query!(
+/// Writes everything of a channel but its type; returns when.
+pub async fn update(conn: &mut PgConnection, tenant: TenantId, channel: &Channel) -> Result<DateTime<Utc>, StoreError> {
+    Ok(sqlx::query_scalar!(
         "UPDATE channel_instances SET external_id = $3, name = $4, status = $5, config = $6, metadata = $7, secrets = $8, updated_at = now()
-         WHERE tenant_id = $1 AND id = $2",
+         WHERE tenant_id = $1 AND id = $2 RETURNING updated_at",
         tenant.0,
         channel.id.0,
         channel.external_id,
@@ -136,9 +136,8 @@ pub async fn update(conn: &mut PgConnection, tenant: TenantId, channel: &Channel
         Value::Object(channel.metadata.clone()),
         Value::Object(channel.secrets.clone())
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .fetch_one(conn)
+    .await?)
 }
 
 /// Deletes a channel that nobody wrote on. Conversations or people on it are a violation of a foreign key, which
@@ -188,9 +187,4 @@ pub async fn reseal(conn: &mut PgConnection, channel: &SealedChannel, secrets: M
 /// Where a secret of a channel is sealed for.
 pub fn secret_place(id: ChannelInstanceId, name: &str) -> String {
     format!("channel:{id}:{name}")
-}
-
-/// The database's time, for a channel that is made now.
-pub async fn now(conn: &mut PgConnection) -> Result<DateTime<Utc>, StoreError> {
-    Ok(sqlx::query_scalar!(r#"SELECT now() AS "now!""#).fetch_one(conn).await?)
 }

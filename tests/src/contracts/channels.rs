@@ -111,8 +111,20 @@ async fn a_number_belongs_to_whoever_has_it_first() {
     let refused = app.post(&ann, "/api/channels", body).await.expect(409);
     assert_eq!(refused["success"], json!(false));
     // Neither can somebody claim a number without its token.
-    let bare = json!({"name": "x", "type": "WHATSAPP", "externalId": "999"});
-    assert!(app.post(&eve, "/api/channels", bare).await.expect(400)["errors"]["externalId"].is_array());
+    for kind in ["WHATSAPP", "FACEBOOK", "INSTAGRAM", "TELEGRAM_BOT"] {
+        let bare = json!({"name": "x", "type": kind, "externalId": "123456"});
+        assert!(app.post(&eve, "/api/channels", bare).await.expect(400)["errors"]["externalId"].is_array(), "{kind}");
+    }
+    let claimed = json!({"name": "x", "type": "TELEGRAM_BOT", "config": {"botId": "123456"}});
+    assert!(app.post(&eve, "/api/channels", claimed).await.expect(400)["errors"]["config.botId"].is_array());
+    // Whoever gives a token back gives the bot back.
+    let bot = json!({"name": "Bot", "type": "TELEGRAM_BOT", "config": {"botToken": BOT_TOKEN}});
+    let first = create(&app, &ann, bot.clone()).await;
+    app.post(&eve, "/api/channels", bot.clone()).await.expect(409);
+    let path = format!("/api/channels/{}", first["id"].as_str().unwrap());
+    let emptied = app.patch(&ann, &path, json!({"config": {"botToken": null}})).await.expect(200);
+    assert_eq!((&emptied["externalId"], &emptied["config"]), (&Value::Null, &json!({"hasBotToken": false})));
+    assert_eq!(create(&app, &eve, bot).await["config"], json!({"botId": "123456", "hasBotToken": true}));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use store::{
     contacts::{self, NewContact},
     conversation_lists,
     demo::{self, PastMessage},
-    outbound,
+    operator_status, outbound,
     templates::{self, NewTemplate},
     tenants::SeededChannel,
     tickets::{self, NewTicket},
@@ -43,12 +43,12 @@ pub(crate) async fn fill(pool: &PgPool, settings: &Settings, channel: &SeededCha
     }
     let hash =
         passwords::hash(&Secret::new(password)).map_err(|error| CliError::Usage(format!("the password cannot be hashed: {error}")))?;
+    let now = operator_status::now(pool).await?;
     let mut tx = pool.begin().await.map_err(StoreError::from)?;
     let tenant = channel.tenant_id;
     if users::count(&mut tx, tenant).await? > 0 {
         return Ok(false);
     }
-    let now = channels::now(&mut tx).await?;
     let team = make_people(&mut tx, tenant, &hash).await?;
     make_channels(&mut tx, settings, channel, now).await?;
     let conversations = make_conversations(&mut tx, tenant, channel.channel_id, &team, now).await?;
