@@ -71,14 +71,7 @@ impl App {
         let password_hash = Some(self.passwords.hash(password).await?);
         let owner = NewUser { email: Some(email), username: None, name, role: UserRole::Owner, password_hash };
         let mut tx = self.operator.begin().await.map_err(StoreError::from)?;
-        let (tenant, user) = people::register(&mut tx, &tenant_name, &owner).await.map_err(taken)?;
-        let actor = format!("user:{}", user.id);
-        audit::note(
-            &mut tx,
-            tenant.id,
-            &Act { actor: &actor, act: "tenant.register", subject: Some(tenant.public_id.to_string()), detail: None },
-        )
-        .await?;
+        let (tenant, user) = make_tenant(&mut tx, &tenant_name, &owner).await?;
         let signed_in = self.open(&mut tx, tenant, user, Speaks::Cloud).await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(signed_in)
@@ -200,6 +193,15 @@ impl App {
         self.limiter.check(&Budget::per_minute(format!("sign-in:account:{}", account.to_lowercase()), each)).await?;
         self.limiter.check(&Budget::per_minute(format!("sign-in:address:{address}"), each.saturating_mul(ATTEMPTS_PER_ADDRESS))).await
     }
+}
+
+/// Makes a tenant and its owner.
+pub(super) async fn make_tenant(conn: &mut PgConnection, name: &str, owner: &NewUser) -> Result<(Tenant, User), ApiError> {
+    let (tenant, user) = people::register(conn, name, owner).await.map_err(taken)?;
+    let actor = format!("user:{}", user.id);
+    let act = Act { actor: &actor, act: "tenant.register", subject: Some(tenant.public_id.to_string()), detail: None };
+    audit::note(conn, tenant.id, &act).await?;
+    Ok((tenant, user))
 }
 
 /// The one answer to whoever cannot sign in, whatever the reason.

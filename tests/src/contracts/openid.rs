@@ -32,6 +32,8 @@ struct Scene {
     app: App,
     provider: Provider,
     token: Saying,
+    /// What the provider publishes.
+    keys: Arc<Mutex<Value>>,
 }
 
 fn query(url: &str, name: &str) -> String {
@@ -47,20 +49,20 @@ impl Scene {
         let mut app = App::without_processes(Database::create().await, &all).await;
         app.start_api().await;
         let token: Saying = Arc::new(Mutex::new(Box::new(|claims| json!(sign(KEY, "k1", &claims)))));
-        let scene = Self { app, provider, token };
+        let scene = Self { app, provider, token, keys: Arc::new(Mutex::new(json!([jwk(KEY, "k1")]))) };
         scene.answer("");
         scene
     }
 
     /// The provider as it should be, for a sign-in with this nonce.
     fn answer(&self, nonce: &str) {
-        let (url, nonce, token) = (self.provider.url.clone(), nonce.to_owned(), self.token.clone());
+        let (url, nonce, token, keys) = (self.provider.url.clone(), nonce.to_owned(), self.token.clone(), self.keys.clone());
         self.provider.script(move |request| match request.line.as_str() {
             "GET /.well-known/openid-configuration" => (
                 200,
                 json!({"issuer": url, "authorization_endpoint": format!("{url}/authorize"), "token_endpoint": format!("{url}/token"), "jwks_uri": format!("{url}/keys")}),
             ),
-            "GET /keys" => (200, json!({"keys": [jwk(KEY, "k1")]})),
+            "GET /keys" => (200, json!({"keys": *keys.lock().unwrap()})),
             "POST /token" if request.body.contains("code=good") => {
                 let claims = json!({"iss": url, "aud": CLIENT, "sub": "person-1", "exp": 4_000_000_000_u64, "iat": 1, "nonce": nonce,
                     "email": "ann@example.com", "email_verified": true, "name": "Ann Example"});
@@ -254,4 +256,20 @@ async fn with_a_key_pair_tokens_are_verified_by_the_published_key_and_old_ones_b
     // The public key must not pass as a secret.
     let confused = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(KEY.as_bytes())).unwrap();
     app.call("GET", "/api/auth/me", Some(&confused), Value::Null).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_provider_may_change_its_keys_and_is_not_asked_for_them_again_and_again() {
+    let scene = Scene::start(&[("OIDC_REGISTER", "true")]).await;
+    scene.sign_in().await.expect(200);
+    *scene.keys.lock().unwrap() = json!([jwk(OTHER_KEY, "k2")]);
+    scene.say(|claims| json!(sign(OTHER_KEY, "k2", &claims)));
+    scene.sign_in().await.expect(200);
+    scene.sign_in().await.expect(200);
+    scene.say(|claims| json!(sign(KEY, "k1", &claims)));
+    for _ in 0..3 {
+        scene.sign_in().await.expect(401);
+    }
+    let asked = scene.provider.received().iter().filter(|request| request.line == "GET /keys").count();
+    assert!(asked < 5, "asked {asked} times: each unknown key was asked for");
 }

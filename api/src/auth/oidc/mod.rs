@@ -7,7 +7,7 @@ mod provider;
 pub(crate) use flow::Began;
 pub(crate) use provider::Provider;
 
-use super::{SignedIn, Speaks};
+use super::{SignedIn, Speaks, sign_in::make_tenant};
 use crate::{ApiError, App};
 use domain::UserRole;
 use id_token::Identity;
@@ -58,11 +58,8 @@ impl App {
                 let name = name.clone().unwrap_or_else(|| email.clone());
                 let owner =
                     NewUser { email: Some(email.clone()), username: None, name: name.clone(), role: UserRole::Owner, password_hash: None };
-                let (tenant, user) = people::register(conn, &name, &owner).await.map_err(super::taken)?;
+                let (tenant, user) = make_tenant(conn, &name, &owner).await?;
                 people::link_identity(conn, tenant.id, user.id, issuer, subject).await?;
-                let actor = format!("user:{}", user.id);
-                let act = Act { actor: &actor, act: "tenant.register", subject: Some(tenant.public_id.to_string()), detail: None };
-                audit::note(conn, tenant.id, &act).await?;
                 Ok(Candidate { tenant, user, password_hash: None })
             }
             _ => {

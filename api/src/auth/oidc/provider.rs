@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 /// How long the provider's description is believed.
 const BELIEVED_FOR: Duration = Duration::from_hours(1);
-/// Keys that are asked for anew because of an unknown one are asked for at most so often.
+/// Because of an unknown key, keys are asked for anew at most so often.
 const KEYS_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 
 /// A token response with an ID token.
@@ -58,7 +58,8 @@ struct Known {
     description: Description,
     keys: JwkSet,
     at: Instant,
-    keys_at: Instant,
+    /// When the keys were last asked for anew.
+    renewed_at: Option<Instant>,
 }
 
 /// An OpenID provider.
@@ -106,7 +107,7 @@ impl Provider {
         now: DateTime<Utc>,
     ) -> Result<Identity, ApiError> {
         let flow = Flow::open(sealing, cookie, state, now)?;
-        let mut known = self.known().await?;
+        let known = self.known().await?;
         let client = self.client(&known.description)?;
         let exchange = client.exchange_code(AuthorizationCode::new(code)).set_pkce_verifier(PkceCodeVerifier::new(flow.pkce_verifier));
         let token = exchange.request_async(&self.http).await.map_err(|error| match error {
@@ -116,12 +117,8 @@ impl Provider {
         let token = token.extra_fields().id_token.clone().ok_or_else(|| away(&"the token response holds no id_token"))?;
         let verify = |keys: &JwkSet| id_token::verify(&token, keys, &known.description.issuer, &self.config.client_id, &flow.nonce, now);
         let mut verdict = verify(&known.keys);
-        if verdict == Err(Invalid::UnknownKey) && known.keys_at.elapsed() >= KEYS_AT_MOST_EVERY {
-            // The provider may have a new key.
-            known.keys = self.get(&known.description.jwks_uri).await?;
-            known.keys_at = Instant::now();
-            *self.known.lock().await = Some(known.clone());
-            verdict = id_token::verify(&token, &known.keys, &known.description.issuer, &self.config.client_id, &flow.nonce, now);
+        if verdict == Err(Invalid::UnknownKey) {
+            verdict = verify(&self.renewed_keys().await?);
         }
         verdict.map_err(|invalid| {
             tracing::warn!(issuer = %self.config.issuer, %invalid, "an ID token of the OpenID provider is not good");
@@ -154,8 +151,18 @@ impl Provider {
             return Err(away(&format!("OIDC_ISSUER is {issuer}, but it calls itself {}", description.issuer)));
         }
         let keys = self.get(&description.jwks_uri).await?;
-        let now = Instant::now();
-        Ok(known.insert(Known { description, keys, at: now, keys_at: now }).clone())
+        Ok(known.insert(Known { description, keys, at: Instant::now(), renewed_at: None }).clone())
+    }
+
+    /// The provider's keys, asked for anew unless that was done a moment ago: it may have a new one.
+    async fn renewed_keys(&self) -> Result<JwkSet, ApiError> {
+        let mut known = self.known.lock().await;
+        let Some(known) = known.as_mut() else { return Ok(JwkSet { keys: Vec::new() }) };
+        if known.renewed_at.is_none_or(|at| at.elapsed() >= KEYS_AT_MOST_EVERY) {
+            known.keys = self.get(&known.description.jwks_uri).await?;
+            known.renewed_at = Some(Instant::now());
+        }
+        Ok(known.keys.clone())
     }
 
     async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, ApiError> {
