@@ -138,7 +138,9 @@ async fn what_is_allowed_is_decided_by_the_role_that_the_user_has_then() {
         let mut promotion = app.db.pool().begin().await.unwrap();
         let promote = sqlx::AssertSqlSafe(format!("UPDATE users SET role = 'owner' WHERE id = '{}'", sam.id));
         sqlx::Executor::execute(&mut *promotion, promote).await.unwrap();
-        let attempt = async { if delete { app.delete(&max, &path).await } else { app.patch(&max, &path, json!({"password": "now it is mine"})).await } };
+        let attempt = async {
+            if delete { app.delete(&max, &path).await } else { app.patch(&max, &path, json!({"password": "now it is mine"})).await }
+        };
         let commit = async {
             let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
             until("the request waits", async || app.db.count(waiting).await == 1).await;
@@ -149,4 +151,42 @@ async fn what_is_allowed_is_decided_by_the_role_that_the_user_has_then() {
         assert_eq!(app.sign_in(&sam.email).await.id, sam.id);
         app.db.run(&format!("UPDATE users SET role = 'agent' WHERE id = '{}'", sam.id)).await;
     }
+}
+
+#[tokio::test]
+async fn every_change_by_people_is_in_the_audit_log_and_a_refused_one_is_not() {
+    let app = App::start_api_only().await;
+    let ann = app.register("ann").await;
+    let contact = app.post(&ann, "/api/contacts", json!({"phoneNumber": "+1234567890"})).await.expect(201)["data"]["id"].clone();
+    let contact = format!("/api/contacts/{}", contact.as_str().unwrap());
+    app.patch(&ann, &contact, json!({"name": "Jo"})).await.expect(200);
+    let client = app.db.count("SELECT number FROM customers").await;
+    let ticket = app.post(&ann, "/api/tickets", json!({"client_id": client, "subject": "x"})).await.expect(201)["ticket_id"].clone();
+    app.patch(&ann, &format!("/api/tickets/{ticket}"), json!({"status": "cerrado"})).await.expect(200);
+    app.delete(&ann, &contact).await.expect(409);
+    app.delete(&ann, &format!("/api/tickets/{ticket}")).await.expect(204);
+    let event = json!({"title": "x", "start_time": "2025-11-01T15:00:00Z", "end_time": "2025-11-01T15:30:00Z"});
+    let event = format!("/api/events/{}", app.post(&ann, "/api/events", event).await.expect(201)["event_id"]);
+    app.patch(&ann, &event, json!({"title": "y"})).await.expect(200);
+    app.patch(&ann, &event, json!({"end_time": "2025-11-01T14:00:00Z"})).await.expect(400);
+    app.delete(&ann, &event).await.expect(204);
+    app.delete(&ann, &contact).await.expect(204);
+    app.patch(&ann, "/api/settings", json!({"tenantName": "Shop"})).await.expect(200);
+    let log = app.get(&ann, "/api/auth/audit-log").await.expect(200);
+    let acts: Vec<&str> = log.as_array().unwrap().iter().rev().map(|entry| entry["act"].as_str().unwrap()).collect();
+    let wanted = [
+        "tenant.register",
+        "contact.create",
+        "contact.update",
+        "ticket.create",
+        "ticket.update",
+        "ticket.delete",
+        "event.create",
+        "event.update",
+        "event.delete",
+        "contact.delete",
+        "settings.update",
+    ];
+    assert_eq!(acts, wanted);
+    assert!(log.as_array().unwrap().iter().all(|entry| entry["actor"] == format!("user:{}", ann.id)));
 }

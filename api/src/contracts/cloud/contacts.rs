@@ -155,6 +155,7 @@ pub(super) async fn post_contact(
         Begun::Work(work) => work,
     };
     let row = contacts::create(&mut work, caller.tenant, &NewContact { phone_number, name, email, tags }).await.map_err(taken)?;
+    audit::note(&mut work, caller.tenant, &caller.act("contact.create", row.id)).await?;
     work.answer(&Success::new(ContactView::from(&row))).await
 }
 
@@ -177,6 +178,7 @@ pub(super) async fn patch_contact(
     fields.finish()?;
     let mut tx = app.tenants.begin(caller.tenant).await?;
     let row = contacts::update(&mut tx, caller.tenant, CustomerId(id.0), &changes).await.map_err(taken)?.ok_or_else(not_found)?;
+    audit::note(&mut tx, caller.tenant, &caller.act("contact.update", row.id)).await?;
     tx.commit().await?;
     Ok200::new(&Success::new((&row).into()))
 }

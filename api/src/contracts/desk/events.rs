@@ -5,7 +5,7 @@ use crate::{
     request::{self, Patch},
 };
 use store::{
-    PgConnection, StoreError,
+    PgConnection, StoreError, audit,
     calendar_events::{self, CalendarEvent, CalendarEventChanges, CalendarEventFilter, NewCalendarEvent},
     tickets,
 };
@@ -151,6 +151,7 @@ pub(super) async fn post_event(app: App, caller: Caller, body: Body<EventBody>, 
         ticket,
     };
     let number = calendar_events::create(&mut work, caller.tenant, &new).await?;
+    audit::note(&mut work, caller.tenant, &caller.act("event.create", number)).await?;
     let view = read(&mut work, &caller, number).await?;
     work.answer(&view).await
 }
@@ -188,6 +189,7 @@ pub(super) async fn patch_event(
         _ => error.into(),
     };
     calendar_events::update(&mut tx, caller.tenant, event_id.0, &changes).await.map_err(refused)?;
+    audit::note(&mut tx, caller.tenant, &caller.act("event.update", event_id.0)).await?;
     let view = read(&mut tx, &caller, event_id.0).await?;
     tx.commit().await?;
     Ok200::new(&view)
@@ -200,6 +202,7 @@ pub(super) async fn delete_event(app: App, caller: Caller, event_id: Path<i32>) 
     if !calendar_events::delete(&mut tx, caller.tenant, event_id.0).await? {
         return Err(ApiError::not_found("Event"));
     }
+    audit::note(&mut tx, caller.tenant, &caller.act("event.delete", event_id.0)).await?;
     tx.commit().await?;
     Ok(NoContent)
 }

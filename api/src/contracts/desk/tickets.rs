@@ -6,7 +6,7 @@ use crate::{
 };
 use domain::ConversationId;
 use store::{
-    PgConnection, conversation_lists,
+    PgConnection, audit, conversation_lists,
     tickets::{self, NewTicket, PRIORITIES, STATUSES, Ticket, TicketChanges, TicketFilter},
     users,
 };
@@ -239,6 +239,7 @@ pub(super) async fn post_ticket(
         created_by: caller.user.0,
     };
     let number = tickets::create(&mut work, caller.tenant, &new).await?;
+    audit::note(&mut work, caller.tenant, &caller.act("ticket.create", number)).await?;
     let view = read(&mut work, &caller, number).await?;
     work.answer(&view).await
 }
@@ -280,6 +281,7 @@ pub(super) async fn patch_ticket(
         due_at: body.due_at.given().map(|due| due.map(|time| time.0)),
     };
     tickets::update(&mut tx, caller.tenant, ticket_id.0, &changes).await?;
+    audit::note(&mut tx, caller.tenant, &caller.act("ticket.update", ticket_id.0)).await?;
     let view = read(&mut tx, &caller, ticket_id.0).await?;
     tx.commit().await?;
     Ok200::new(&view)
@@ -292,6 +294,7 @@ pub(super) async fn delete_ticket(app: App, caller: Caller, ticket_id: Path<i32>
     if !tickets::delete(&mut tx, caller.tenant, ticket_id.0).await? {
         return Err(ApiError::not_found("Ticket"));
     }
+    audit::note(&mut tx, caller.tenant, &caller.act("ticket.delete", ticket_id.0)).await?;
     tx.commit().await?;
     Ok(NoContent)
 }
