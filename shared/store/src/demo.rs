@@ -32,10 +32,8 @@ pub async fn add(conn: &mut PgConnection, tenant: TenantId, messages: &[PastMess
           FROM unnest($2::uuid[], $3::uuid[], $4::bool[], $5::uuid[], $6::text[], $7::timestamptz[]) n(id, conversation_id, inbound, by, content, at)
           JOIN chat_conversations c ON c.tenant_id = $1 AND c.id = n.conversation_id
           RETURNING conversation_id, direction, sent_at)
-        UPDATE chat_conversations c SET last_message_at = w.last_at, unread_count = w.unread, created_at = least(c.created_at, w.first_at)
-        FROM (SELECT conversation_id, min(sent_at) AS first_at, max(sent_at) AS last_at,
-                     (count(*) FILTER (WHERE direction = 'inbound' AND sent_at > coalesce((SELECT max(o.sent_at) FROM written o
-                       WHERE o.conversation_id = written.conversation_id AND o.direction = 'outbound'), '-infinity')))::int AS unread
+        UPDATE chat_conversations c SET last_message_at = w.last_at, unread_count = w.inbound, created_at = least(c.created_at, w.first_at)
+        FROM (SELECT conversation_id, min(sent_at) AS first_at, max(sent_at) AS last_at, (count(*) FILTER (WHERE direction = 'inbound'))::int AS inbound
               FROM written GROUP BY conversation_id) w
         WHERE c.tenant_id = $1 AND c.id = w.conversation_id
         "#,
@@ -51,9 +49,11 @@ pub async fn add(conn: &mut PgConnection, tenant: TenantId, messages: &[PastMess
     .await?;
     // What was answered is read.
     sqlx::query!(
-        "INSERT INTO count_changes (tenant_id, measure, day, n)
-         SELECT $1, 'read', '1970-01-01', (SELECT count(*) FROM chat_messages WHERE tenant_id = $1 AND direction = 'inbound' AND conversation_id = ANY($2))
-                - (SELECT coalesce(sum(unread_count), 0) FROM chat_conversations WHERE tenant_id = $1 AND id = ANY($2))",
+        "UPDATE chat_conversations c SET unread_count = (
+           SELECT count(*) FROM chat_messages m WHERE m.tenant_id = c.tenant_id AND m.conversation_id = c.id AND m.direction = 'inbound'
+             AND NOT EXISTS (SELECT FROM chat_messages o WHERE o.tenant_id = c.tenant_id AND o.conversation_id = c.id AND o.direction = 'outbound'
+                             AND o.sent_at >= m.sent_at))
+         WHERE c.tenant_id = $1 AND c.id = ANY($2)",
         tenant.0,
         &messages.iter().map(|message| message.conversation.0).collect::<Vec<_>>()
     )
