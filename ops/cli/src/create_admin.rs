@@ -1,6 +1,6 @@
 //! `switchboard create-admin`: a user who may do everything in a tenant, made from outside: the first of a new tenant, or one more.
 
-use crate::{console, error::CliError, settings::Settings};
+use crate::{console, error::CliError, random_secret, settings::Settings};
 use domain::{TenantId, UserRole, contact_details};
 use platform::{Secret, passwords};
 use serde_json::json;
@@ -85,7 +85,7 @@ fn is(row: &TenantRow, wanted: &str) -> bool {
 /// The password, and whether it was made here.
 fn password(from_stdin: bool) -> Result<(String, bool), CliError> {
     if !from_stdin {
-        return Ok((crate::up::make_secret()?, true));
+        return Ok((random_secret::make()?, true));
     }
     if std::io::stdin().is_terminal() {
         console::note("the password (it is shown; Ctrl-D ends it):");

@@ -6,6 +6,7 @@ mod create_admin;
 mod error;
 mod jobs;
 mod migrate;
+mod random_secret;
 mod replay;
 mod rotate_keys;
 mod seed;

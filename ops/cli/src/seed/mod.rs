@@ -5,7 +5,7 @@ mod story;
 
 pub(crate) use demo::{DemoUser, fill, people};
 
-use crate::{console, error::CliError, settings::Settings, up::make_secret};
+use crate::{console, error::CliError, random_secret, settings::Settings};
 use chrono::TimeDelta;
 use jobs::process_webhook::requeue_unrouted;
 use platform::clock::{Clock, SystemClock};
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: &SeedArgs, settings: &Settings) -> Result<(), CliE
     let asked: Vec<String> = args.whatsapp_numbers.iter().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
     let numbers = ensure_tenants_with_numbers(&pool, &asked).await?;
     let story = if asked.is_empty() {
-        let password = settings.get("DEMO_PASSWORD").map_or_else(make_secret, |password| Ok(password.to_owned()))?;
+        let password = settings.get("DEMO_PASSWORD").map_or_else(random_secret::make, |password| Ok(password.to_owned()))?;
         if fill(&pool, settings, &demo, &password).await? { Story::Made(password) } else { Story::ThereBefore }
     } else {
         Story::NotAsked

@@ -17,8 +17,6 @@ mod signals;
 mod stack;
 mod start;
 
-pub(crate) use secrets::make as make_secret;
-
 use crate::{console::Console, error::CliError, settings::Settings};
 
 #[derive(Debug, clap::Args)]

@@ -4,11 +4,11 @@ use super::{
     home::{Home, PostgresState, State},
     ports,
     process::{Output, Spec},
-    secrets,
 };
 use crate::{
     console::Console,
     error::{CliError, Doing},
+    random_secret,
     settings::Settings,
 };
 use rustix::process::Signal;
@@ -49,7 +49,7 @@ pub(super) async fn prepare(settings: &Settings, home: &Home, state: &mut State,
         Some(postgres) if postgres.dir.join("data/PG_VERSION").is_file() => postgres.dir.clone(),
         _ => choose_dir(home.path(), account, console).await?,
     };
-    let password = remembered.map_or_else(secrets::make, |postgres| Ok(postgres.password))?;
+    let password = remembered.map_or_else(random_secret::make, |postgres| Ok(postgres.password))?;
     let postgres = PostgresState { port, password, dir };
     state.postgres = Some(postgres.clone());
     home.save_state(state)?;

@@ -1,9 +1,6 @@
 //! Secrets that a first run makes and later runs keep.
 
-use crate::{
-    error::{CliError, Doing},
-    settings::Settings,
-};
+use crate::{error::CliError, random_secret, settings::Settings};
 
 /// Each is 32 random bytes in hex: longer than any contract asks for, and the size of the encryption key.
 const NAMES: [&str; 8] = [
@@ -23,15 +20,7 @@ pub(super) fn all(settings: &Settings) -> Result<Vec<(String, String)>, CliError
         .iter()
         .map(|name| {
             let value = settings.get(name).map(str::to_owned);
-            Ok(((*name).to_owned(), value.map_or_else(make, Ok)?))
+            Ok(((*name).to_owned(), value.map_or_else(random_secret::make, Ok)?))
         })
         .collect()
-}
-
-pub(crate) fn make() -> Result<String, CliError> {
-    let mut bytes = [0_u8; 32];
-    aws_lc_rs::rand::fill(&mut bytes)
-        .map_err(|_| std::io::Error::other("the system's source of random numbers failed"))
-        .doing(|| "making a secret".to_owned())?;
-    Ok(hex::encode(bytes))
 }
