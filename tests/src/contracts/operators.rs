@@ -3,27 +3,10 @@
 use super::NUMBER;
 use crate::harness::App;
 use serde_json::{Value, json};
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-};
 
 /// Runs the tool; its output as JSON, or what it said against it.
 fn switchboard(app: &App, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Result<Value, String> {
-    let program = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("switchboard");
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .arg("--json")
-        .env("DATABASE_URL", &app.db.url)
-        .env("SWITCHBOARD_HOME", std::env::temp_dir().join("no-such-home"));
-    for name in ["SWITCHBOARD_ENCRYPTION_KEY", "SWITCHBOARD_OLD_ENCRYPTION_KEYS", "META_ACCESS_TOKEN", "DEMO_PASSWORD"] {
-        command.env_remove(name);
-    }
-    let mut child =
-        command.envs(environment.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = app.switchboard(&[arguments, &["--json"]].concat(), environment, input);
     if output.status.success() {
         Ok(serde_json::from_slice(&output.stdout).unwrap())
     } else {
@@ -47,12 +30,19 @@ async fn an_admin_is_made_in_a_new_tenant_or_in_an_old_one() {
     let second = switchboard(&app, &arguments, &[], "a good password\n").unwrap();
     assert_eq!((&second["role"], &second["password"]), (&json!("admin"), &Value::Null));
     login(&app, "second@example.com", "a good password").await.expect(200);
+    let third = switchboard(
+        &app,
+        &["create-admin", "--email", "third@example.com", "--tenant", made["tenant_public_id"].as_str().unwrap(), "--owner"],
+        &[],
+        "",
+    );
+    assert_eq!(third.unwrap()["role"], json!("owner"));
     let refused = |arguments: &[&str], input: &str| switchboard(&app, &[&["create-admin"], arguments].concat(), &[], input).unwrap_err();
     assert!(refused(&["--email", "second@example.com", "--tenant", &tenant], "").contains("is taken"));
-    assert!(refused(&["--email", "third@example.com", "--tenant", "999999"], "").contains("there is no tenant"));
+    assert!(refused(&["--email", "fourth@example.com", "--tenant", "999999"], "").contains("there is no tenant"));
     assert!(refused(&["--email", "nonsense", "--tenant", &tenant], "").contains("not an e-mail address"));
-    assert!(refused(&["--email", "third@example.com", "--tenant", &tenant, "--password-stdin"], "short").contains("at least 8"));
-    assert_eq!(app.db.count("SELECT count(*) FROM audit_log WHERE act = 'user.create' AND actor LIKE 'cli:%'").await, 2);
+    assert!(refused(&["--email", "fourth@example.com", "--tenant", &tenant, "--password-stdin"], "short").contains("at least 8"));
+    assert_eq!(app.db.count("SELECT count(*) FROM audit_log WHERE act = 'user.create' AND actor = 'cli:tester'").await, 3);
 }
 
 #[tokio::test]

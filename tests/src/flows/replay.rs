@@ -3,26 +3,14 @@
 use super::{deliver, state};
 use crate::harness::{App, Database, OTHER_PHONE_NUMBER_ID, change, message, messages, text, text_from, until};
 use serde_json::{Value, json};
-use std::process::{Command, Stdio};
 
 const MARA: &str = "15551230001";
 /// A phone number id whose channel does not exist (yet).
 const UNKNOWN: &str = "999888777";
 
-/// Runs `switchboard` as user `tester`. Returns whether it succeeded, and all that it printed.
+/// Runs `switchboard`. Returns whether it succeeded, and all that it printed.
 fn try_switchboard(app: &App, arguments: &[&str]) -> (bool, String) {
-    let program = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("switchboard");
-    let output = Command::new(program)
-        .args(arguments)
-        .env("DATABASE_URL", &app.db.url)
-        .env("SWITCHBOARD_HOME", std::env::temp_dir().join("switchboard-test-no-home"))
-        .env("USER", "tester")
-        .env_remove("SUDO_USER")
-        .env_remove("META_PHONE_NUMBER_ID")
-        .current_dir(std::env::temp_dir())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let output = app.switchboard(arguments, &[], "");
     (output.status.success(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
 }
 

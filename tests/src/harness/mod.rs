@@ -8,6 +8,7 @@ mod provider;
 mod proxy;
 mod redis_server;
 mod supervision;
+mod tool;
 mod webhooks;
 
 pub(crate) use api::{ADMIN_TOKEN, Answer, INTERNAL_TOKEN, PASSWORD, User};
