@@ -82,7 +82,7 @@ impl Health {
 }
 
 /// Webhooks are taken as long as the database is up; without Redis they are processed later.
-fn verdict(db: State, redis: State) -> (StatusCode, &'static str) {
+pub(crate) fn verdict(db: State, redis: State) -> (StatusCode, &'static str) {
     match (db, redis) {
         (State::Up, State::Up | State::Unused) => (StatusCode::OK, "ok"),
         (State::Up, State::Down) => (StatusCode::OK, "degraded"),

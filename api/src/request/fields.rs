@@ -1,6 +1,7 @@
 //! Checking several fields and telling about all that are wrong at once.
 
 use crate::{ApiError, error::FieldError};
+use domain::contact_details::email;
 use std::borrow::Cow;
 
 /// Collects what is wrong.
@@ -35,6 +36,11 @@ impl Fields {
             self.wrong(field, format!("must have at most {most} characters"));
         }
         text.to_owned()
+    }
+
+    /// An e-mail address.
+    pub(crate) fn email(&mut self, text: &str, field: &'static str) -> Option<String> {
+        self.need(email(text), field, "must be an e-mail address").map(str::to_owned)
     }
 
     /// A text of at most `most` characters.

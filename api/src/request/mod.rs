@@ -13,7 +13,7 @@ mod upload;
 pub(crate) use address::ClientAddress;
 pub(crate) use body::Body;
 use body::read_limited;
-pub(crate) use domain::contact_details::{email, normalized_phone};
+pub(crate) use domain::contact_details::normalized_phone;
 pub(crate) use fields::Fields;
 pub(crate) use page::{limit, offset};
 pub(crate) use patch::Patch;

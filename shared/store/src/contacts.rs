@@ -46,7 +46,7 @@ pub struct ContactChanges {
 }
 
 /// What a filter finds at most.
-const MOST_FOUND: i32 = 10_000;
+pub const MOST_FOUND: i32 = 10_000;
 
 /// Contacts, the newest first, and how many there are (of what a filter finds, at most the newest 10,000).
 pub async fn list(

@@ -23,8 +23,6 @@ use uuid::Uuid;
 
 /// Contacts that are read at once.
 const PAGE: i64 = 1_000;
-/// What a filter finds at most.
-const MOST_FOUND: i64 = 10_000;
 
 /// An import, how far it is, and what became of its rows.
 #[derive(Debug, Serialize, ToSchema)]
@@ -170,7 +168,7 @@ pub(super) async fn export_contacts(app: App, caller: Caller, query: Query<Expor
     if search.is_some() || tag.is_some() {
         let filter = ContactFilter { term: search.as_deref(), tag: tag.as_deref() };
         let mut tx = app.tenants.begin(caller.tenant).await?;
-        let (rows, _) = contacts::list(&mut tx, caller.tenant, filter, (MOST_FOUND, 0)).await?;
+        let (rows, _) = contacts::list(&mut tx, caller.tenant, filter, (contacts::MOST_FOUND.into(), 0)).await?;
         let file = lines(&rows, true)?;
         return CsvFile::of_pages("contacts.csv", stream::once(async { Ok(file) })).await;
     }

@@ -96,10 +96,6 @@ fn phone(fields: &mut Fields, text: &str) -> Option<String> {
     fields.need(request::normalized_phone(text), "phoneNumber", "must be an international number like +1234567890")
 }
 
-fn email(fields: &mut Fields, text: &str) -> Option<String> {
-    fields.need(request::email(text), "email", "must be an e-mail address").map(str::to_owned)
-}
-
 fn not_found() -> ApiError {
     ApiError::not_found("Contact")
 }
@@ -147,7 +143,7 @@ pub(super) async fn post_contact(
     let mut fields = Fields::default();
     let phone_number = phone(&mut fields, &body.phone_number).unwrap_or_default();
     let name = body.name.map(|text| fields.text(&text, "name", 200));
-    let email = body.email.and_then(|text| email(&mut fields, &text));
+    let email = body.email.and_then(|text| fields.email(&text, "email"));
     let tags = fields.tags(&body.tags.unwrap_or_default(), "tags");
     fields.finish()?;
     let mut work = match app.begin_once(&caller, &key).await? {
@@ -172,7 +168,7 @@ pub(super) async fn patch_contact(
     let changes = ContactChanges {
         phone_number: body.phone_number.and_then(|text| phone(&mut fields, &text)),
         name: body.name.given().map(|name| name.map(|text| fields.text(&text, "name", 200))),
-        email: body.email.given().map(|text| text.and_then(|text| email(&mut fields, &text))),
+        email: body.email.given().map(|text| text.and_then(|text| fields.email(&text, "email"))),
         tags: body.tags.map(|tags| fields.tags(&tags, "tags")),
     };
     fields.finish()?;

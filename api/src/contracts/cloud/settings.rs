@@ -108,7 +108,7 @@ impl WhatsappConfigPatch {
     }
 }
 
-/// The tenant's Cloud channel: the oldest with a number, else the oldest that waits for one.
+/// The tenant's Cloud channel: its oldest WhatsApp channel with a number.
 async fn cloud_channel(conn: &mut PgConnection, caller: &Caller) -> Result<Option<Channel>, ApiError> {
     let channels = channels::list(conn, caller.tenant, Some(ChannelType::WhatsApp)).await?;
     Ok(channels.into_iter().find(|channel| channel.external_id.is_some()))

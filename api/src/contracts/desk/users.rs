@@ -115,10 +115,6 @@ fn username(fields: &mut Fields, text: &str) -> String {
     name
 }
 
-fn email(fields: &mut Fields, text: &str) -> Option<String> {
-    fields.need(request::email(text), "email", "must be an e-mail address").map(str::to_owned)
-}
-
 async fn find(app: &App, caller: &Caller, number: i32) -> Result<User, ApiError> {
     let mut tx = app.tenants.begin(caller.tenant).await?;
     users::get_by_number(&mut tx, caller.tenant, number).await?.ok_or_else(|| ApiError::not_found("User"))
@@ -153,7 +149,7 @@ pub(super) async fn post_user(app: App, caller: Admin, body: Body<UserBody>, key
     let mut fields = Fields::default();
     let name = fields.text(&body.full_name, "full_name", 200);
     let username = username(&mut fields, &body.username);
-    let email = body.email.and_then(|text| email(&mut fields, &text));
+    let email = body.email.and_then(|text| fields.email(&text, "email"));
     check_password(&mut fields, "password", &body.password);
     fields.finish()?;
     let role = body.role.unwrap_or(Role::Empleado).for_user(UserRole::Agent);
@@ -176,7 +172,7 @@ pub(super) async fn patch_user(app: App, caller: Caller, user_id: Path<i32>, bod
     let mut fields = Fields::default();
     let name = body.full_name.map(|text| fields.text(&text, "full_name", 200));
     let username = body.username.map(|text| username(&mut fields, &text));
-    let email = body.email.and_then(|text| email(&mut fields, &text));
+    let email = body.email.and_then(|text| fields.email(&text, "email"));
     if let Some(password) = &body.password {
         check_password(&mut fields, "password", password);
     }

@@ -1,6 +1,10 @@
 //! Figures and health.
 
-use crate::{auth::Operator, health::State, prelude::*};
+use crate::{
+    auth::Operator,
+    health::{State, verdict},
+    prelude::*,
+};
 use store::operator_status;
 
 /// Figures of all tenants, exact at once.
@@ -39,10 +43,6 @@ pub(super) async fn health(app: App, _operator: Operator) -> Result<Ok200<Health
         State::Down => "disconnected",
         State::Unused => "unused",
     };
-    let status = match (db, redis) {
-        (State::Up, State::Up | State::Unused) => "ok",
-        (State::Up, State::Down) => "degraded",
-        (State::Down | State::Unused, _) => "down",
-    };
+    let (_, status) = verdict(db, redis);
     Ok200::new(&HealthView { status: status.to_owned(), db: word(db).to_owned(), redis: word(redis).to_owned() })
 }

@@ -115,10 +115,6 @@ async fn find(app: &App, caller: &Caller, id: Uuid) -> Result<User, ApiError> {
     users::get(&mut tx, caller.tenant, UserId(id)).await?.ok_or_else(|| ApiError::not_found("User"))
 }
 
-fn email(fields: &mut Fields, text: &str) -> Option<String> {
-    fields.need(request::email(text), "email", "must be an e-mail address").map(str::to_owned)
-}
-
 /// List users
 ///
 /// For owners and admins.
@@ -154,7 +150,7 @@ pub(super) async fn get_user(app: App, caller: Caller, user_id: Path<Uuid>) -> R
 pub(super) async fn post_user(app: App, caller: Admin, body: Body<UserBody>, key: RequestKey) -> Result<Created<UserView>, ApiError> {
     let (Admin(caller), Body(body)) = (caller, body);
     let mut fields = Fields::default();
-    let email = email(&mut fields, &body.email);
+    let email = fields.email(&body.email, "email");
     let name = fields.text(&body.name, "name", 200);
     check_password(&mut fields, "password", &body.password);
     fields.finish()?;
@@ -175,7 +171,7 @@ pub(super) async fn post_user(app: App, caller: Admin, body: Body<UserBody>, key
 pub(super) async fn patch_user(app: App, caller: Caller, user_id: Path<Uuid>, body: Body<UserPatch>) -> Result<Ok200<UserView>, ApiError> {
     let Body(body) = body;
     let mut fields = Fields::default();
-    let email = body.email.and_then(|text| email(&mut fields, &text));
+    let email = body.email.and_then(|text| fields.email(&text, "email"));
     let name = body.name.map(|text| fields.text(&text, "name", 200));
     if let Some(password) = &body.password {
         check_password(&mut fields, "password", password);

@@ -4,7 +4,7 @@ use super::wire::{LoginBody, Me, RegisterBody, Session};
 use crate::{
     auth::{Registration, Speaks, check_password},
     prelude::*,
-    request::{self, ClientAddress},
+    request::ClientAddress,
 };
 use platform::Secret;
 use store::sign_in::{self, Login};
@@ -16,7 +16,7 @@ use store::sign_in::{self, Login};
 pub(super) async fn register(app: App, address: ClientAddress, body: Body<RegisterBody>) -> Result<Created<Session>, ApiError> {
     let Body(RegisterBody { email, password, name, tenant_name }) = body;
     let mut fields = Fields::default();
-    let email = fields.need(request::email(&email), "email", "must be an e-mail address").map(str::to_owned).unwrap_or_default();
+    let email = fields.email(&email, "email").unwrap_or_default();
     check_password(&mut fields, "password", &password);
     let name = name.map(|name| fields.text(&name, "name", 200));
     let tenant_name = tenant_name.map(|name| fields.text(&name, "tenantName", 200));
