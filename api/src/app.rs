@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, atomic::AtomicU8},
     time::Duration,
 };
-use store::{OwnConnection, Role, StoreError, Tenants, channel_map::ChannelMap};
+use store::{ConversationCards, OwnConnection, Role, StoreError, Tenants, channel_map::ChannelMap};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -133,6 +133,7 @@ fn shared_state(
     let tenants = Tenants::connect(&config.database_url, "switchboard-api", config.database_connections)?;
     Ok(App::new(AppState {
         operator: store::connect(&config.database_url, Role::Operator, "switchboard-api-operator", config.database_connections)?,
+        cards: ConversationCards::default(),
         inbox,
         waker,
         tokens: Tokens::new(http)?,

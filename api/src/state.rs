@@ -15,7 +15,7 @@ use salvo::{
     oapi::{Components, EndpointArgRegister, Operation},
 };
 use std::{fmt::Debug, ops::Deref, sync::Arc, time::Duration};
-use store::{PgPool, StoreError, Tenants};
+use store::{ConversationCards, PgPool, StoreError, Tenants};
 
 /// The state, cheap to clone. Handlers take it as an argument.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct AppState {
     pub tenants: Tenants,
     /// For signing in, when no tenant is known yet, and for operators.
     pub operator: PgPool,
+    /// What lists show of conversations.
+    pub cards: ConversationCards,
     pub inbox: Inbox,
     pub waker: Waker,
     pub clock: Arc<dyn Clock>,

@@ -16,7 +16,7 @@ INSERT INTO customers (tenant_id, id, phone_number, name)
 SELECT tenant_id, customer_id, '+49170' || lpad(n::text, 8, '0'), 'Customer ' || n FROM reads_plan;
 
 INSERT INTO chat_conversations (tenant_id, id, channel_instance_id, customer_id, status, channel_source, last_message_at, created_at)
-SELECT p.tenant_id, p.conversation_id, c.id, p.customer_id, CASE WHEN p.n % 10 < 7 THEN 'open' WHEN p.n % 10 < 9 THEN 'closed' ELSE 'snoozed' END, 'whatsapp',
+SELECT p.tenant_id, p.conversation_id, c.id, p.customer_id, CASE WHEN p.n / 20 % 10 < 7 THEN 'open' WHEN p.n / 20 % 10 < 9 THEN 'closed' ELSE 'snoozed' END, 'whatsapp',
        now() - interval '30 days' * (1 - (p.n + 1)::float8 / {conversations}), now() - interval '30 days'
 FROM reads_plan p JOIN channel_instances c ON c.tenant_id = p.tenant_id;
 

@@ -1,12 +1,18 @@
 //! Lists of conversations, those with the newest messages first.
 //!
 //! They walk `chat_conversations_activity`, so they cost the same however many conversations there are: for each channel
-//! source and status that is asked for, as many index entries as are shown (and skipped).
+//! source and status that is asked for, as many index entries as are shown (and skipped). What they show is remembered: see
+//! [`ConversationCards`].
 
-use crate::{StoreError, counts};
+use crate::{
+    StoreError,
+    conversation_cards::{self, ConversationCard, ConversationCards},
+    counts,
+};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use domain::{ConversationId, TenantId};
 use sqlx::PgConnection;
+use std::{ops::Deref, sync::Arc};
 use uuid::Uuid;
 
 /// Every `channel_source` there is.
@@ -37,94 +43,170 @@ impl Default for ListFilter<'_> {
     }
 }
 
-/// A conversation with what a list shows of it.
+/// A conversation as it is listed at a time.
 #[derive(Clone, Debug)]
 pub struct ListedConversation {
-    pub tenant_id: i32,
-    pub id: Uuid,
-    pub channel_instance_id: Uuid,
-    pub channel_source: String,
-    pub status: String,
-    pub assigned_to: Option<Uuid>,
-    pub human_override_until: Option<DateTime<Utc>>,
-    /// A person keeps the bot away now: `human_override_until` lies ahead.
-    pub overridden: bool,
-    pub unread_count: i32,
-    pub last_message_at: Option<DateTime<Utc>>,
-    /// The five minutes that the list sorts by first.
-    pub active_slot: NaiveDateTime,
-    pub tags: Vec<String>,
-    pub meta: serde_json::Value,
-    pub created_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
-    pub closed_at: Option<DateTime<Utc>>,
-    pub customer_id: Uuid,
-    pub customer_number: i64,
-    pub customer_name: Option<String>,
-    pub customer_phone: Option<String>,
-    pub customer_email: Option<String>,
-    /// The channel's id of the customer.
-    pub external_id: Option<String>,
-    /// What the newest message says, and of which type and direction it is.
-    pub last_content: Option<String>,
-    pub last_type: Option<String>,
-    pub last_direction: Option<String>,
+    card: Arc<ConversationCard>,
+    now: DateTime<Utc>,
 }
 
-/// The conversations of `tenants` (one, or with the operator's rights several) with the newest messages.
+/// A page of a list.
+#[derive(Debug)]
+pub struct ConversationPage {
+    pub conversations: Vec<ListedConversation>,
+    /// How many the filter finds on all pages.
+    pub total: i64,
+}
+
+/// Conversations that one index entry leads to: of a tenant, a source and a status.
+#[derive(Debug, Default)]
+struct Groups<'a> {
+    tenants: Vec<i32>,
+    sources: Vec<&'a str>,
+    statuses: Vec<&'a str>,
+}
+
+impl<'a> Groups<'a> {
+    fn of(tenants: &[TenantId], filter: ListFilter<'a>) -> Self {
+        let mut groups = Self::default();
+        for tenant in tenants {
+            for source in filter.sources {
+                for status in filter.statuses {
+                    groups.tenants.push(tenant.0);
+                    groups.sources.push(source);
+                    groups.statuses.push(status);
+                }
+            }
+        }
+        groups
+    }
+}
+
+/// A tenant's conversations with the newest messages. `conn` must not have changed anything in its transaction.
+pub async fn page(
+    conn: &mut PgConnection,
+    cards: &ConversationCards,
+    tenant: TenantId,
+    filter: ListFilter<'_>,
+    limit: i64,
+    offset: i64,
+) -> Result<ConversationPage, StoreError> {
+    walk(conn, cards, &Groups::of(&[tenant], filter), (None, filter.after), &measures(filter), limit, offset).await
+}
+
+/// Some of the conversations of `tenants` (one, or with the operator's rights several) with the newest messages. `conn` must not
+/// have changed anything in its transaction.
 pub async fn list(
     conn: &mut PgConnection,
+    cards: &ConversationCards,
     tenants: &[TenantId],
     filter: ListFilter<'_>,
     limit: i64,
     offset: i64,
 ) -> Result<Vec<ListedConversation>, StoreError> {
-    let tenants: Vec<i32> = tenants.iter().map(|tenant| tenant.0).collect();
-    Ok(sqlx::query_as!(
-        ListedConversation,
+    Ok(walk(conn, cards, &Groups::of(tenants, filter), (None, filter.after), &[], limit, offset).await?.conversations)
+}
+
+/// The conversations of all tenants with the newest messages. For operators.
+///
+/// One index probe for each tenant, source and status finds which of them have conversations; a few entries of each of those, how
+/// far back the list goes; and only what is newer is read.
+pub async fn newest(
+    conn: &mut PgConnection,
+    cards: &ConversationCards,
+    filter: ListFilter<'_>,
+    limit: i64,
+) -> Result<Vec<ListedConversation>, StoreError> {
+    let found = sqlx::query!(
         r#"
-        SELECT c.tenant_id, c.id, c.channel_instance_id, c.channel_source, c.status, c.assigned_to, c.human_override_until,
-               coalesce(c.human_override_until > ledger_now(), false) AS "overridden!", c.unread_count, c.last_message_at, c.active_slot, c.tags, c.meta,
-               c.created_at, c.updated_at, c.closed_at, c.customer_id, cu.number AS customer_number, cu.name AS customer_name,
-               cu.phone_number AS customer_phone, cu.email AS customer_email,
-               (SELECT i.external_id FROM customer_identities i WHERE i.tenant_id = c.tenant_id AND i.customer_id = c.customer_id LIMIT 1) AS external_id,
-               m.content AS "last_content?", m.message_type AS "last_type?", m.direction AS "last_direction?"
-        FROM (
-          SELECT x.* FROM unnest($1::int4[]) t(tenant_id) CROSS JOIN unnest($2::text[]) s(source) CROSS JOIN unnest($3::text[]) st(status)
+        WITH head AS MATERIALIZED (
+          SELECT t.id AS tenant_id, s.source, st.status, x.active_slot AS newest
+          FROM tenants t CROSS JOIN unnest($1::text[]) s(source) CROSS JOIN unnest($2::text[]) st(status)
           CROSS JOIN LATERAL (
-            SELECT * FROM chat_conversations c
-            WHERE c.tenant_id = t.tenant_id AND c.channel_source = s.source AND c.status = st.status AND c.merged_into IS NULL
-              AND c.active_slot <= coalesce($6, 'infinity'::timestamp)
-              AND ($6 IS NULL OR (c.active_slot, coalesce(c.last_message_at, c.created_at), c.id) < ($6, $7::timestamptz, $8::uuid))
-            ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC LIMIT $4::int8 + $5::int8) x
-          ORDER BY x.active_slot DESC, coalesce(x.last_message_at, x.created_at) DESC, x.id DESC LIMIT $4 OFFSET $5) c
-        JOIN customers cu ON cu.tenant_id = c.tenant_id AND cu.id = c.customer_id
-        LEFT JOIN LATERAL (
-          SELECT m.content, m.message_type, m.direction FROM chat_messages m
-          WHERE m.tenant_id = c.tenant_id AND m.conversation_id = c.id ORDER BY m.sent_at DESC, m.id DESC LIMIT 1) m ON true
-        ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC
+            SELECT c.active_slot FROM chat_conversations c
+            WHERE c.tenant_id = t.id AND c.channel_source = s.source AND c.status = st.status AND c.merged_into IS NULL
+            ORDER BY c.active_slot DESC LIMIT 1) x
+          ORDER BY newest DESC FETCH FIRST ($3::int8) ROWS WITH TIES),
+        -- As many as are shown, or more: the list does not go further back than these.
+        bound AS (
+          SELECT x.active_slot FROM head h CROSS JOIN LATERAL (
+            SELECT c.active_slot FROM chat_conversations c
+            WHERE c.tenant_id = h.tenant_id AND c.channel_source = h.source AND c.status = h.status AND c.merged_into IS NULL
+            ORDER BY c.active_slot DESC LIMIT 1 + $3::int8 / (SELECT count(*) FROM head)) x
+          ORDER BY x.active_slot DESC OFFSET $3::int8 - 1 LIMIT 1)
+        SELECT h.tenant_id AS "tenant_id!", h.source AS "source!", h.status AS "status!", (SELECT active_slot FROM bound) AS since
+        FROM head h WHERE h.newest >= coalesce((SELECT active_slot FROM bound), h.newest)
         "#,
-        &tenants,
         filter.sources as _,
         filter.statuses as _,
+        limit
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let since = found.first().and_then(|row| row.since);
+    let mut groups = Groups::default();
+    for row in &found {
+        groups.tenants.push(row.tenant_id);
+        groups.sources.push(&row.source);
+        groups.statuses.push(&row.status);
+    }
+    Ok(walk(conn, cards, &groups, (since, None), &[], limit, 0).await?.conversations)
+}
+
+/// The conversations of some groups with the newest messages: those since a slot, behind a place. `total` is the sum of `measures`.
+async fn walk(
+    conn: &mut PgConnection,
+    cards: &ConversationCards,
+    groups: &Groups<'_>,
+    (since, after): (Option<NaiveDateTime>, Option<Cursor>),
+    measures: &[String],
+    limit: i64,
+    offset: i64,
+) -> Result<ConversationPage, StoreError> {
+    let found = sqlx::query!(
+        r#"
+        SELECT array_agg(k.tenant_id) AS tenants, array_agg(k.id) AS ids, array_agg(k.xmin::text::int8) AS versions, ledger_now() AS "now!",
+               (coalesce((SELECT sum(n) FROM counts WHERE tenant_id = ($1::int4[])[1] AND measure = ANY($10)), 0)
+              + coalesce((SELECT sum(n) FROM count_changes WHERE tenant_id = ($1::int4[])[1] AND measure = ANY($10)), 0))::int8 AS "total!"
+        FROM (
+          SELECT x.tenant_id, x.id, x.xmin FROM unnest($1::int4[], $2::text[], $3::text[]) g(tenant_id, source, status)
+          CROSS JOIN LATERAL (
+            SELECT c.tenant_id, c.id, c.xmin, c.active_slot, coalesce(c.last_message_at, c.created_at) AS active_at FROM chat_conversations c
+            WHERE c.tenant_id = g.tenant_id AND c.channel_source = g.source AND c.status = g.status AND c.merged_into IS NULL
+              AND c.active_slot >= coalesce($6, '-infinity'::timestamp) AND c.active_slot <= coalesce($7, 'infinity'::timestamp)
+              AND ($7 IS NULL OR (c.active_slot, coalesce(c.last_message_at, c.created_at), c.id) < ($7, $8::timestamptz, $9::uuid))
+            ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC LIMIT $4::int8 + $5::int8) x
+          ORDER BY x.active_slot DESC, x.active_at DESC, x.id DESC LIMIT $4 OFFSET $5) k
+        "#,
+        &groups.tenants,
+        groups.sources.as_slice() as _,
+        groups.statuses.as_slice() as _,
         limit,
         offset,
-        filter.after.map(|cursor| cursor.active_slot),
-        filter.after.map(|cursor| cursor.active_at),
-        filter.after.map(|cursor| cursor.id)
+        since,
+        after.map(|cursor| cursor.active_slot),
+        after.map(|cursor| cursor.active_at),
+        after.map(|cursor| cursor.id),
+        measures
     )
-    .fetch_all(conn)
-    .await?)
+    .fetch_one(&mut *conn)
+    .await?;
+    let ids = found.ids.unwrap_or_default().into_iter().zip(found.versions.unwrap_or_default());
+    let wanted: Vec<_> =
+        found.tenants.unwrap_or_default().into_iter().zip(ids).map(|(tenant, (id, version))| (tenant, id, version)).collect();
+    let shown = cards.of(conn, &wanted).await?;
+    let conversations = shown.into_iter().map(|card| ListedConversation { card, now: found.now }).collect();
+    Ok(ConversationPage { conversations, total: found.total })
 }
 
 /// How many the filter finds.
 pub async fn count(conn: &mut PgConnection, tenant: TenantId, filter: ListFilter<'_>) -> Result<i64, StoreError> {
-    let measures: Vec<String> = filter
-        .sources
-        .iter()
-        .flat_map(|source| filter.statuses.iter().map(move |status| format!("conversation:{source}:{status}")))
-        .collect();
-    counts::total(conn, tenant, &measures).await
+    counts::total(conn, tenant, &measures(filter)).await
+}
+
+/// What the filter finds is counted as.
+fn measures(filter: ListFilter<'_>) -> Vec<String> {
+    filter.sources.iter().flat_map(|source| filter.statuses.iter().map(move |status| format!("conversation:{source}:{status}"))).collect()
 }
 
 /// Conversations of the customers whose name, number or e-mail contains `term`, and how many there are. At most the newest
@@ -136,7 +218,7 @@ pub async fn search(
     filter: ListFilter<'_>,
     limit: i64,
     offset: i64,
-) -> Result<(Vec<ListedConversation>, i64), StoreError> {
+) -> Result<ConversationPage, StoreError> {
     let found = sqlx::query!(
         r#"
         SELECT c.id FROM search_customers($2, 1000) found(id)
@@ -157,7 +239,8 @@ pub async fn search(
         .take(usize::try_from(limit).unwrap_or(0))
         .map(|row| row.id)
         .collect();
-    Ok((some(conn, tenant, &page).await?, i64::try_from(found.len()).unwrap_or(i64::MAX)))
+    let conversations = conversation_cards::read(conn, tenant, &page).await?.into_iter().map(ListedConversation::from).collect();
+    Ok(ConversationPage { conversations, total: i64::try_from(found.len()).unwrap_or(i64::MAX) })
 }
 
 /// One conversation. One that was merged away is the one that it was merged into.
@@ -170,33 +253,7 @@ pub async fn get(conn: &mut PgConnection, tenant: TenantId, id: ConversationId) 
     .fetch_optional(&mut *conn)
     .await?;
     let Some(live) = live else { return Ok(None) };
-    Ok(some(conn, tenant, &[live]).await?.into_iter().next())
-}
-
-/// These conversations, in this order.
-async fn some(conn: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<ListedConversation>, StoreError> {
-    Ok(sqlx::query_as!(
-        ListedConversation,
-        r#"
-        SELECT c.tenant_id, c.id, c.channel_instance_id, c.channel_source, c.status, c.assigned_to, c.human_override_until,
-               coalesce(c.human_override_until > ledger_now(), false) AS "overridden!", c.unread_count, c.last_message_at, c.active_slot, c.tags, c.meta,
-               c.created_at, c.updated_at, c.closed_at, c.customer_id, cu.number AS customer_number, cu.name AS customer_name,
-               cu.phone_number AS customer_phone, cu.email AS customer_email,
-               (SELECT i.external_id FROM customer_identities i WHERE i.tenant_id = c.tenant_id AND i.customer_id = c.customer_id LIMIT 1) AS external_id,
-               m.content AS "last_content?", m.message_type AS "last_type?", m.direction AS "last_direction?"
-        FROM unnest($2::uuid[]) WITH ORDINALITY wanted(id, place)
-        CROSS JOIN LATERAL (SELECT * FROM chat_conversations x WHERE x.tenant_id = $1 AND x.id = wanted.id) c
-        JOIN customers cu ON cu.tenant_id = c.tenant_id AND cu.id = c.customer_id
-        LEFT JOIN LATERAL (
-          SELECT m.content, m.message_type, m.direction FROM chat_messages m
-          WHERE m.tenant_id = c.tenant_id AND m.conversation_id = c.id ORDER BY m.sent_at DESC, m.id DESC LIMIT 1) m ON true
-        ORDER BY wanted.place
-        "#,
-        tenant.0,
-        ids
-    )
-    .fetch_all(conn)
-    .await?)
+    Ok(conversation_cards::read(conn, tenant, &[live]).await?.into_iter().next().map(ListedConversation::from))
 }
 
 /// Whose a conversation is. For operators and services, who do not name the tenant.
@@ -205,42 +262,28 @@ pub async fn tenant_of(conn: &mut PgConnection, id: ConversationId) -> Result<Op
     Ok(tenant.map(TenantId))
 }
 
-/// The tenants whose newest conversation is among the newest `limit` of all: the newest `limit` conversations of all tenants
-/// are theirs. For operators. One index probe for each tenant, source and status.
-pub async fn most_recent_tenants(conn: &mut PgConnection, filter: ListFilter<'_>, limit: i64) -> Result<Vec<TenantId>, StoreError> {
-    let rows = sqlx::query_scalar!(
-        r#"
-        SELECT n.tenant_id FROM (
-          SELECT t.id AS tenant_id, max(x.active_slot) AS newest
-          FROM tenants t CROSS JOIN unnest($1::text[]) s(source) CROSS JOIN unnest($2::text[]) st(status)
-          CROSS JOIN LATERAL (
-            SELECT c.active_slot FROM chat_conversations c
-            WHERE c.tenant_id = t.id AND c.channel_source = s.source AND c.status = st.status AND c.merged_into IS NULL
-            ORDER BY c.active_slot DESC LIMIT 1) x
-          GROUP BY t.id ORDER BY newest DESC LIMIT $3) n
-        "#,
-        filter.sources as _,
-        filter.statuses as _,
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(TenantId).collect())
+impl From<ConversationCard> for ListedConversation {
+    fn from(card: ConversationCard) -> Self {
+        Self { now: card.read_at, card: Arc::new(card) }
+    }
 }
 
-/// Who the customer of a listed conversation is.
+impl Deref for ListedConversation {
+    type Target = ConversationCard;
+
+    fn deref(&self) -> &ConversationCard {
+        &self.card
+    }
+}
+
 impl ListedConversation {
-    pub fn conversation(&self) -> ConversationId {
-        ConversationId(self.id)
+    /// A person keeps the bot away: `human_override_until` lies ahead.
+    pub fn is_overridden(&self) -> bool {
+        self.human_override_until.is_some_and(|until| until > self.now)
     }
 
     /// Where it is in the list.
     pub fn cursor(&self) -> Cursor {
         Cursor { active_slot: self.active_slot, active_at: self.last_message_at.unwrap_or(self.created_at), id: self.id }
-    }
-
-    /// What a list shows as the person's name: the name, else the number, else the channel's id.
-    pub fn display_name(&self) -> &str {
-        [&self.customer_name, &self.customer_phone, &self.external_id].into_iter().find_map(|name| name.as_deref()).unwrap_or("Unknown")
     }
 }

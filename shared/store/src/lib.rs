@@ -8,6 +8,7 @@ pub mod channels;
 pub mod connect;
 pub mod contact_imports;
 pub mod contacts;
+pub mod conversation_cards;
 pub mod conversation_lists;
 pub mod conversations;
 pub mod counts;
@@ -35,6 +36,7 @@ pub mod tickets;
 pub mod users;
 
 pub use connect::{OwnConnection, Role, connect, connect_relaxed, migrate, within};
+pub use conversation_cards::ConversationCards;
 pub use error::StoreError;
 pub use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 pub use tenancy::{TenantTx, Tenants};

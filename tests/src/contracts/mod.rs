@@ -3,6 +3,7 @@
 mod analytics;
 mod channels;
 mod contacts;
+mod conversation_lists;
 mod conversations;
 mod desk;
 mod idempotency;

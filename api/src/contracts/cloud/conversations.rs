@@ -155,14 +155,13 @@ pub(crate) async fn list(
     let stored = state.map(Status::stored);
     let filter = ListFilter { sources: SOURCES, statuses: stored.as_ref().map_or(STATUSES, std::slice::from_ref), after: None };
     let mut tx = app.tenants.begin(caller.tenant).await?;
-    let (rows, total) = if let Some(term) = search.map(str::trim).filter(|term| !term.is_empty()) {
+    let found = if let Some(term) = search.map(str::trim).filter(|term| !term.is_empty()) {
         conversation_lists::search(&mut tx, caller.tenant, term, filter, page.limit, page.offset).await?
     } else {
-        let rows = conversation_lists::list(&mut tx, &[caller.tenant], filter, page.limit, page.offset).await?;
-        (rows, conversation_lists::count(&mut tx, caller.tenant, filter).await?)
+        conversation_lists::page(&mut tx, &app.cards, caller.tenant, filter, page.limit, page.offset).await?
     };
-    let conversations = rows.iter().map(ConversationView::from).collect();
-    Ok(Success::new(Conversations { conversations, pagination: Pagination::new(&page, total) }))
+    let conversations = found.conversations.iter().map(ConversationView::from).collect();
+    Ok(Success::new(Conversations { conversations, pagination: Pagination::new(&page, found.total) }))
 }
 
 /// Messages shown with a conversation.

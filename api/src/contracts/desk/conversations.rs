@@ -73,7 +73,7 @@ impl From<&ListedConversation> for ConversationView {
             channel: row.channel_source.clone(),
             external_chat_id: row.external_id.clone(),
             active: row.status != "closed",
-            handled_by_bot: !row.overridden && row.assigned_to.is_none(),
+            handled_by_bot: !row.is_overridden() && row.assigned_to.is_none(),
             created_at: Time(row.created_at),
             updated_at: Time(row.updated_at),
             last_message_at: row.last_message_at.map(Time),
@@ -102,7 +102,7 @@ impl From<&Message> for MessageView {
 /// The list in this contract's shape.
 pub(crate) async fn list(app: &App, caller: &Caller, limit: i64, offset: i64) -> Result<Vec<ConversationView>, ApiError> {
     let mut tx = app.tenants.begin(caller.tenant).await?;
-    let rows = conversation_lists::list(&mut tx, &[caller.tenant], ListFilter::default(), limit, offset).await?;
+    let rows = conversation_lists::list(&mut tx, &app.cards, &[caller.tenant], ListFilter::default(), limit, offset).await?;
     Ok(rows.iter().map(ConversationView::from).collect())
 }
 

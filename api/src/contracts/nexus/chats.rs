@@ -108,7 +108,7 @@ impl Channel {
 
 impl From<&ListedConversation> for ChatView {
     fn from(row: &ListedConversation) -> Self {
-        let status = match (row.overridden, row.assigned_to) {
+        let status = match (row.is_overridden(), row.assigned_to) {
             (true, _) => Status::HumanOverride,
             (false, Some(_)) => Status::HumanHandling,
             (false, None) => Status::Open,
@@ -123,7 +123,7 @@ impl From<&ListedConversation> for ChatView {
             last_message: row.last_content.clone().or_else(without_text),
             timestamp: Time(row.last_message_at.unwrap_or(row.created_at)),
             status,
-            is_locked: row.overridden,
+            is_locked: row.is_overridden(),
             channel: row.channel_source.clone(),
             avatar_url: None,
         }
@@ -163,7 +163,7 @@ pub(super) async fn list_chats(app: App, _operator: Operator, query: Query<Chats
         async move {
             let Some(after) = place else { return Ok(None) };
             let filter = ListFilter { sources: source.as_ref().map_or(SOURCES, std::slice::from_ref), statuses: STATUSES, after };
-            let rows = conversation_lists::list(&mut *app.operator_conn().await?, &tenants, filter, PAGE, 0).await?;
+            let rows = conversation_lists::list(&mut *app.operator_conn().await?, &app.cards, &tenants, filter, PAGE, 0).await?;
             let next = rows.last().map(|last| Some(last.cursor())).filter(|_| is_full(&rows));
             Ok(Some((rows.iter().map(ChatView::from).collect(), next)))
         }
@@ -180,11 +180,11 @@ pub(super) async fn summary(app: App, _operator: Operator, query: Query<SummaryQ
     let source = query.0.channel.map(Channel::source);
     let filter = ListFilter { sources: source.as_ref().map_or(SOURCES, std::slice::from_ref), ..ListFilter::default() };
     let mut conn = app.operator_conn().await?;
-    let tenants = match query.0.tenant_id {
-        Some(id) => vec![TenantId(id)],
-        None => conversation_lists::most_recent_tenants(&mut conn, filter, limit).await?,
+    let newest = match query.0.tenant_id {
+        Some(id) => conversation_lists::list(&mut conn, &app.cards, &[TenantId(id)], filter, limit, 0).await?,
+        None => conversation_lists::newest(&mut conn, &app.cards, filter, limit).await?,
     };
-    Ok200::new(&conversation_lists::list(&mut conn, &tenants, filter, limit, 0).await?.iter().map(ChatView::from).collect())
+    Ok200::new(&newest.iter().map(ChatView::from).collect())
 }
 
 /// List a chat's messages
