@@ -1,8 +1,8 @@
 //! Lists of conversations, those with the newest messages first.
 //!
-//! They walk `chat_conversations_activity`, so they cost the same however many conversations there are: for each channel
-//! source and status that is asked for, as many index entries as are shown (and skipped). What they show is remembered: see
-//! [`ConversationCards`].
+//! They walk `chat_conversations_newest`, or for each channel source and status that is asked for `chat_conversations_activity`, so they
+//! cost the same however many conversations there are: as many index entries as are shown (and skipped). What they show is
+//! remembered: see [`ConversationCards`].
 
 use crate::{
     StoreError,
@@ -25,8 +25,6 @@ pub const STATUSES: &[&str] = &["open", "closed", "snoozed"];
 pub struct ListFilter<'a> {
     pub sources: &'a [&'a str],
     pub statuses: &'a [&'a str],
-    /// Only those that the list shows behind this one.
-    pub after: Option<Cursor>,
 }
 
 /// A place in the list: see [`ListedConversation::cursor`].
@@ -39,7 +37,13 @@ pub struct Cursor {
 
 impl Default for ListFilter<'_> {
     fn default() -> Self {
-        Self { sources: SOURCES, statuses: STATUSES, after: None }
+        Self { sources: SOURCES, statuses: STATUSES }
+    }
+}
+
+impl ListFilter<'_> {
+    fn is_everything(self) -> bool {
+        self.sources.len() == SOURCES.len() && self.statuses.len() == STATUSES.len()
     }
 }
 
@@ -58,27 +62,30 @@ pub struct ConversationPage {
     pub total: i64,
 }
 
-/// Conversations that one index entry leads to: of a tenant, a source and a status.
-#[derive(Debug, Default)]
-struct Groups<'a> {
-    tenants: Vec<i32>,
-    sources: Vec<&'a str>,
-    statuses: Vec<&'a str>,
+/// Which conversations of a tenant a statement finds, in which versions, and how many there are on all pages.
+#[derive(Debug)]
+struct FoundOfTenant {
+    ids: Option<Vec<Uuid>>,
+    versions: Option<Vec<i64>>,
+    now: DateTime<Utc>,
+    total: i64,
 }
 
-impl<'a> Groups<'a> {
-    fn of(tenants: &[TenantId], filter: ListFilter<'a>) -> Self {
-        let mut groups = Self::default();
-        for tenant in tenants {
-            for source in filter.sources {
-                for status in filter.statuses {
-                    groups.tenants.push(tenant.0);
-                    groups.sources.push(source);
-                    groups.statuses.push(status);
-                }
-            }
-        }
-        groups
+/// Which conversations of several tenants a statement finds, and in which versions.
+#[derive(Debug)]
+struct Found {
+    tenants: Option<Vec<i32>>,
+    ids: Option<Vec<Uuid>>,
+    versions: Option<Vec<i64>>,
+    now: DateTime<Utc>,
+}
+
+impl Found {
+    async fn show(self, conn: &mut PgConnection, cards: &ConversationCards) -> Result<Vec<ListedConversation>, StoreError> {
+        let ids = self.ids.unwrap_or_default().into_iter().zip(self.versions.unwrap_or_default());
+        let wanted: Vec<_> =
+            self.tenants.unwrap_or_default().into_iter().zip(ids).map(|(tenant, (id, version))| (tenant, id, version)).collect();
+        Ok(cards.of(conn, &wanted).await?.into_iter().map(|card| ListedConversation { card, now: self.now }).collect())
     }
 }
 
@@ -91,112 +98,128 @@ pub async fn page(
     limit: i64,
     offset: i64,
 ) -> Result<ConversationPage, StoreError> {
-    walk(conn, cards, &Groups::of(&[tenant], filter), (None, filter.after), &measures(filter), limit, offset).await
+    let found = if filter.is_everything() {
+        sqlx::query_as!(
+            FoundOfTenant,
+            r#"
+            SELECT array_agg(k.id) AS ids, array_agg(k.xmin::text::int8) AS versions, ledger_now() AS "now!",
+                   (coalesce((SELECT sum(n) FROM counts WHERE tenant_id = $1 AND measure = ANY($4)), 0)
+                  + coalesce((SELECT sum(n) FROM count_changes WHERE tenant_id = $1 AND measure = ANY($4)), 0))::int8 AS "total!"
+            FROM (
+              SELECT c.id, c.xmin FROM chat_conversations c WHERE c.tenant_id = $1 AND c.merged_into IS NULL
+              ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC LIMIT $2 OFFSET $3) k
+            "#,
+            tenant.0,
+            limit,
+            offset,
+            &measures(filter)
+        )
+        .fetch_one(&mut *conn)
+        .await?
+    } else {
+        sqlx::query_as!(
+            FoundOfTenant,
+            r#"
+            SELECT array_agg(k.id) AS ids, array_agg(k.xmin::text::int8) AS versions, ledger_now() AS "now!",
+                   (coalesce((SELECT sum(n) FROM counts WHERE tenant_id = $1 AND measure = ANY($6)), 0)
+                  + coalesce((SELECT sum(n) FROM count_changes WHERE tenant_id = $1 AND measure = ANY($6)), 0))::int8 AS "total!"
+            FROM (
+              SELECT x.id, x.xmin FROM unnest($2::text[]) s(source) CROSS JOIN unnest($3::text[]) st(status)
+              CROSS JOIN LATERAL (
+                SELECT c.id, c.xmin, c.active_slot, coalesce(c.last_message_at, c.created_at) AS active_at FROM chat_conversations c
+                WHERE c.tenant_id = $1 AND c.channel_source = s.source AND c.status = st.status AND c.merged_into IS NULL
+                ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC LIMIT $4::int8 + $5::int8) x
+              ORDER BY x.active_slot DESC, x.active_at DESC, x.id DESC LIMIT $4 OFFSET $5) k
+            "#,
+            tenant.0,
+            filter.sources as _,
+            filter.statuses as _,
+            limit,
+            offset,
+            &measures(filter)
+        )
+        .fetch_one(&mut *conn)
+        .await?
+    };
+    let versions = found.ids.unwrap_or_default().into_iter().zip(found.versions.unwrap_or_default());
+    let wanted: Vec<_> = versions.map(|(id, version)| (tenant.0, id, version)).collect();
+    let shown = cards.of(conn, &wanted).await?.into_iter().map(|card| ListedConversation { card, now: found.now });
+    Ok(ConversationPage { conversations: shown.collect(), total: found.total })
 }
 
-/// Some of the conversations of `tenants` (one, or with the operator's rights several) with the newest messages. `conn` must not
-/// have changed anything in its transaction.
-pub async fn list(
+/// Conversations of several tenants, those behind `after` with the newest messages. For operators.
+pub async fn list_behind(
     conn: &mut PgConnection,
     cards: &ConversationCards,
     tenants: &[TenantId],
     filter: ListFilter<'_>,
+    after: Option<Cursor>,
     limit: i64,
-    offset: i64,
 ) -> Result<Vec<ListedConversation>, StoreError> {
-    Ok(walk(conn, cards, &Groups::of(tenants, filter), (None, filter.after), &[], limit, offset).await?.conversations)
+    let tenants: Vec<i32> = tenants.iter().map(|tenant| tenant.0).collect();
+    let found = sqlx::query_as!(
+        Found,
+        r#"
+        SELECT array_agg(k.tenant_id) AS tenants, array_agg(k.id) AS ids, array_agg(k.xmin::text::int8) AS versions, ledger_now() AS "now!"
+        FROM (
+          SELECT x.tenant_id, x.id, x.xmin
+          FROM unnest($1::int4[]) t(tenant_id) CROSS JOIN unnest($2::text[]) s(source) CROSS JOIN unnest($3::text[]) st(status)
+          CROSS JOIN LATERAL (
+            SELECT c.tenant_id, c.id, c.xmin, c.active_slot, coalesce(c.last_message_at, c.created_at) AS active_at FROM chat_conversations c
+            WHERE c.tenant_id = t.tenant_id AND c.channel_source = s.source AND c.status = st.status AND c.merged_into IS NULL
+              AND c.active_slot <= coalesce($5, 'infinity'::timestamp)
+              AND ($5 IS NULL OR (c.active_slot, coalesce(c.last_message_at, c.created_at), c.id) < ($5, $6::timestamptz, $7::uuid))
+            ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC LIMIT $4) x
+          ORDER BY x.active_slot DESC, x.active_at DESC, x.id DESC LIMIT $4) k
+        "#,
+        &tenants,
+        filter.sources as _,
+        filter.statuses as _,
+        limit,
+        after.map(|cursor| cursor.active_slot),
+        after.map(|cursor| cursor.active_at),
+        after.map(|cursor| cursor.id)
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    found.show(conn, cards).await
 }
 
 /// The conversations of all tenants with the newest messages. For operators.
 ///
-/// One index probe for each tenant, source and status finds which of them have conversations; a few entries of each of those, how
-/// far back the list goes; and only what is newer is read.
-pub async fn newest(
-    conn: &mut PgConnection,
-    cards: &ConversationCards,
-    filter: ListFilter<'_>,
-    limit: i64,
-) -> Result<Vec<ListedConversation>, StoreError> {
-    let found = sqlx::query!(
+/// One index probe for each tenant finds where each begins; a few entries of those that may be shown, how far back the list goes; and
+/// only what is newer is read.
+pub async fn newest(conn: &mut PgConnection, cards: &ConversationCards, limit: i64) -> Result<Vec<ListedConversation>, StoreError> {
+    let found = sqlx::query_as!(
+        Found,
         r#"
         WITH head AS MATERIALIZED (
-          SELECT t.id AS tenant_id, s.source, st.status, x.active_slot AS newest
-          FROM tenants t CROSS JOIN unnest($1::text[]) s(source) CROSS JOIN unnest($2::text[]) st(status)
+          SELECT t.id AS tenant_id, x.active_slot AS newest FROM tenants t
           CROSS JOIN LATERAL (
-            SELECT c.active_slot FROM chat_conversations c
-            WHERE c.tenant_id = t.id AND c.channel_source = s.source AND c.status = st.status AND c.merged_into IS NULL
-            ORDER BY c.active_slot DESC LIMIT 1) x
-          ORDER BY newest DESC FETCH FIRST ($3::int8) ROWS WITH TIES),
+            SELECT c.active_slot FROM chat_conversations c WHERE c.tenant_id = t.id AND c.merged_into IS NULL ORDER BY c.active_slot DESC LIMIT 1) x
+          ORDER BY newest DESC FETCH FIRST ($1::int8) ROWS WITH TIES),
         -- As many as are shown, or more: the list does not go further back than these.
-        bound AS (
-          SELECT x.active_slot FROM head h CROSS JOIN LATERAL (
-            SELECT c.active_slot FROM chat_conversations c
-            WHERE c.tenant_id = h.tenant_id AND c.channel_source = h.source AND c.status = h.status AND c.merged_into IS NULL
-            ORDER BY c.active_slot DESC LIMIT 1 + $3::int8 / (SELECT count(*) FROM head)) x
-          ORDER BY x.active_slot DESC OFFSET $3::int8 - 1 LIMIT 1)
-        SELECT h.tenant_id AS "tenant_id!", h.source AS "source!", h.status AS "status!", (SELECT active_slot FROM bound) AS since
-        FROM head h WHERE h.newest >= coalesce((SELECT active_slot FROM bound), h.newest)
-        "#,
-        filter.sources as _,
-        filter.statuses as _,
-        limit
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let since = found.first().and_then(|row| row.since);
-    let mut groups = Groups::default();
-    for row in &found {
-        groups.tenants.push(row.tenant_id);
-        groups.sources.push(&row.source);
-        groups.statuses.push(&row.status);
-    }
-    Ok(walk(conn, cards, &groups, (since, None), &[], limit, 0).await?.conversations)
-}
-
-/// The conversations of some groups with the newest messages: those since a slot, behind a place. `total` is the sum of `measures`.
-async fn walk(
-    conn: &mut PgConnection,
-    cards: &ConversationCards,
-    groups: &Groups<'_>,
-    (since, after): (Option<NaiveDateTime>, Option<Cursor>),
-    measures: &[String],
-    limit: i64,
-    offset: i64,
-) -> Result<ConversationPage, StoreError> {
-    let found = sqlx::query!(
-        r#"
-        SELECT array_agg(k.tenant_id) AS tenants, array_agg(k.id) AS ids, array_agg(k.xmin::text::int8) AS versions, ledger_now() AS "now!",
-               (coalesce((SELECT sum(n) FROM counts WHERE tenant_id = ($1::int4[])[1] AND measure = ANY($10)), 0)
-              + coalesce((SELECT sum(n) FROM count_changes WHERE tenant_id = ($1::int4[])[1] AND measure = ANY($10)), 0))::int8 AS "total!"
+        bound AS MATERIALIZED (
+          SELECT x.active_slot FROM head h
+          CROSS JOIN LATERAL (
+            SELECT c.active_slot FROM chat_conversations c WHERE c.tenant_id = h.tenant_id AND c.merged_into IS NULL
+            ORDER BY c.active_slot DESC LIMIT 1 + $1 / (SELECT count(*) FROM head)) x
+          ORDER BY x.active_slot DESC OFFSET $1 - 1 LIMIT 1)
+        SELECT array_agg(k.tenant_id) AS tenants, array_agg(k.id) AS ids, array_agg(k.xmin::text::int8) AS versions, ledger_now() AS "now!"
         FROM (
-          SELECT x.tenant_id, x.id, x.xmin FROM unnest($1::int4[], $2::text[], $3::text[]) g(tenant_id, source, status)
+          SELECT x.tenant_id, x.id, x.xmin FROM head h
           CROSS JOIN LATERAL (
             SELECT c.tenant_id, c.id, c.xmin, c.active_slot, coalesce(c.last_message_at, c.created_at) AS active_at FROM chat_conversations c
-            WHERE c.tenant_id = g.tenant_id AND c.channel_source = g.source AND c.status = g.status AND c.merged_into IS NULL
-              AND c.active_slot >= coalesce($6, '-infinity'::timestamp) AND c.active_slot <= coalesce($7, 'infinity'::timestamp)
-              AND ($7 IS NULL OR (c.active_slot, coalesce(c.last_message_at, c.created_at), c.id) < ($7, $8::timestamptz, $9::uuid))
-            ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC LIMIT $4::int8 + $5::int8) x
-          ORDER BY x.active_slot DESC, x.active_at DESC, x.id DESC LIMIT $4 OFFSET $5) k
+            WHERE c.tenant_id = h.tenant_id AND c.merged_into IS NULL AND c.active_slot >= coalesce((SELECT active_slot FROM bound), '-infinity')
+            ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC LIMIT $1) x
+          WHERE h.newest >= coalesce((SELECT active_slot FROM bound), '-infinity')
+          ORDER BY x.active_slot DESC, x.active_at DESC, x.id DESC LIMIT $1) k
         "#,
-        &groups.tenants,
-        groups.sources.as_slice() as _,
-        groups.statuses.as_slice() as _,
-        limit,
-        offset,
-        since,
-        after.map(|cursor| cursor.active_slot),
-        after.map(|cursor| cursor.active_at),
-        after.map(|cursor| cursor.id),
-        measures
+        limit
     )
     .fetch_one(&mut *conn)
     .await?;
-    let ids = found.ids.unwrap_or_default().into_iter().zip(found.versions.unwrap_or_default());
-    let wanted: Vec<_> =
-        found.tenants.unwrap_or_default().into_iter().zip(ids).map(|(tenant, (id, version))| (tenant, id, version)).collect();
-    let shown = cards.of(conn, &wanted).await?;
-    let conversations = shown.into_iter().map(|card| ListedConversation { card, now: found.now }).collect();
-    Ok(ConversationPage { conversations, total: found.total })
+    found.show(conn, cards).await
 }
 
 /// How many the filter finds.

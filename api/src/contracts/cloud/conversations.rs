@@ -153,7 +153,7 @@ pub(crate) async fn list(
     search: Option<&str>,
 ) -> Result<Success<Conversations>, ApiError> {
     let stored = state.map(Status::stored);
-    let filter = ListFilter { sources: SOURCES, statuses: stored.as_ref().map_or(STATUSES, std::slice::from_ref), after: None };
+    let filter = ListFilter { sources: SOURCES, statuses: stored.as_ref().map_or(STATUSES, std::slice::from_ref) };
     let mut tx = app.tenants.begin(caller.tenant).await?;
     let found = if let Some(term) = search.map(str::trim).filter(|term| !term.is_empty()) {
         conversation_lists::search(&mut tx, caller.tenant, term, filter, page.limit, page.offset).await?

@@ -102,8 +102,8 @@ impl From<&Message> for MessageView {
 /// The list in this contract's shape.
 pub(crate) async fn list(app: &App, caller: &Caller, limit: i64, offset: i64) -> Result<Vec<ConversationView>, ApiError> {
     let mut tx = app.tenants.begin(caller.tenant).await?;
-    let rows = conversation_lists::list(&mut tx, &app.cards, &[caller.tenant], ListFilter::default(), limit, offset).await?;
-    Ok(rows.iter().map(ConversationView::from).collect())
+    let page = conversation_lists::page(&mut tx, &app.cards, caller.tenant, ListFilter::default(), limit, offset).await?;
+    Ok(page.conversations.iter().map(ConversationView::from).collect())
 }
 
 /// One in this contract's shape.

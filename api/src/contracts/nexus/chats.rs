@@ -5,6 +5,7 @@ use domain::{ConversationId, TenantId};
 use futures::stream;
 use serde_json::Value;
 use store::{
+    PgConnection,
     conversation_lists::{self, Cursor, ListFilter, ListedConversation, SOURCES, STATUSES},
     messages::{self, Message, MessageFilter, Order},
     tenants,
@@ -153,17 +154,14 @@ impl From<&Message> for MessageView {
 /// All of them, those with the newest messages first: `GET /admin/chats/summary` has the newest.
 #[endpoint]
 pub(super) async fn list_chats(app: App, _operator: Operator, query: Query<ChatsQuery>) -> Result<Array<ChatView>, ApiError> {
-    let tenants: Vec<TenantId> = match query.0.tenant_id {
-        Some(id) => vec![TenantId(id)],
-        None => tenants::list(&mut *app.operator_conn().await?, None).await?.into_iter().map(|row| TenantId(row.id)).collect(),
-    };
+    let tenants = tenants_of(&mut *app.operator_conn().await?, query.0.tenant_id).await?;
     let source = query.0.channel.map(Channel::source);
     let pages = stream::try_unfold(Some(None::<Cursor>), move |place| {
         let (app, tenants) = (app.clone(), tenants.clone());
         async move {
             let Some(after) = place else { return Ok(None) };
-            let filter = ListFilter { sources: source.as_ref().map_or(SOURCES, std::slice::from_ref), statuses: STATUSES, after };
-            let rows = conversation_lists::list(&mut *app.operator_conn().await?, &app.cards, &tenants, filter, PAGE, 0).await?;
+            let filter = ListFilter { sources: source.as_ref().map_or(SOURCES, std::slice::from_ref), statuses: STATUSES };
+            let rows = conversation_lists::list_behind(&mut *app.operator_conn().await?, &app.cards, &tenants, filter, after, PAGE).await?;
             let next = rows.last().map(|last| Some(last.cursor())).filter(|_| is_full(&rows));
             Ok(Some((rows.iter().map(ChatView::from).collect(), next)))
         }
@@ -180,11 +178,23 @@ pub(super) async fn summary(app: App, _operator: Operator, query: Query<SummaryQ
     let source = query.0.channel.map(Channel::source);
     let filter = ListFilter { sources: source.as_ref().map_or(SOURCES, std::slice::from_ref), ..ListFilter::default() };
     let mut conn = app.operator_conn().await?;
-    let newest = match query.0.tenant_id {
-        Some(id) => conversation_lists::list(&mut conn, &app.cards, &[TenantId(id)], filter, limit, 0).await?,
-        None => conversation_lists::newest(&mut conn, &app.cards, filter, limit).await?,
+    let newest = match (query.0.tenant_id, source) {
+        (Some(id), _) => conversation_lists::page(&mut conn, &app.cards, TenantId(id), filter, limit, 0).await?.conversations,
+        (None, None) => conversation_lists::newest(&mut conn, &app.cards, limit).await?,
+        (None, Some(_)) => {
+            let tenants = tenants_of(&mut conn, None).await?;
+            conversation_lists::list_behind(&mut conn, &app.cards, &tenants, filter, None, limit).await?
+        }
     };
     Ok200::new(&newest.iter().map(ChatView::from).collect())
+}
+
+/// The tenant that is asked for, else all.
+async fn tenants_of(conn: &mut PgConnection, asked: Option<i32>) -> Result<Vec<TenantId>, ApiError> {
+    if let Some(id) = asked {
+        return Ok(vec![TenantId(id)]);
+    }
+    Ok(tenants::list(conn, None).await?.into_iter().map(|row| TenantId(row.id)).collect())
 }
 
 /// List a chat's messages
