@@ -8,14 +8,18 @@ use crate::StoreError;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use domain::{ConversationId, TenantId};
 use quick_cache::{Weighter, sync::Cache};
+use serde_json::value::RawValue;
 use sqlx::PgConnection;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 use uuid::Uuid;
 
 /// How much is remembered, in bytes, about.
 const CAPACITY: u64 = 24 * 1024 * 1024;
 /// What a card takes besides its longer texts, in bytes, about.
-const CARD: u64 = 768;
+const CARD: u64 = 1536;
 
 /// A conversation with what a list shows of it.
 #[derive(Clone, Debug)]
@@ -53,17 +57,31 @@ pub struct ConversationCard {
     pub(crate) read_at: DateTime<Utc>,
 }
 
+/// A card, and what a list makes of it.
+#[derive(Debug)]
+pub(crate) struct KeptCard {
+    pub(crate) card: ConversationCard,
+    pub(crate) rendered: OnceLock<Box<RawValue>>,
+}
+
+impl From<ConversationCard> for KeptCard {
+    fn from(card: ConversationCard) -> Self {
+        Self { card, rendered: OnceLock::new() }
+    }
+}
+
 /// The cards that a process remembers.
 #[derive(Debug)]
-pub struct ConversationCards(Cache<(i32, Uuid), Arc<ConversationCard>, Weight>);
+pub struct ConversationCards(Cache<(i32, Uuid), Arc<KeptCard>, Weight>);
 
 #[derive(Clone, Debug)]
 struct Weight;
 
-impl Weighter<(i32, Uuid), Arc<ConversationCard>> for Weight {
-    fn weight(&self, _key: &(i32, Uuid), card: &Arc<ConversationCard>) -> u64 {
-        CARD + card.last_content.as_ref().map_or(0, String::len) as u64
-            + if card.meta.is_null() { 0 } else { card.meta.to_string().len() as u64 }
+impl Weighter<(i32, Uuid), Arc<KeptCard>> for Weight {
+    fn weight(&self, _key: &(i32, Uuid), kept: &Arc<KeptCard>) -> u64 {
+        let (card, text) = (&kept.card, |text: &Option<String>| text.as_ref().map_or(0, String::len) as u64);
+        // Once as it is read, once as it is rendered.
+        CARD + 2 * (text(&card.last_content) + text(&card.customer_name) + card.meta.to_string().len() as u64)
     }
 }
 
@@ -78,15 +96,15 @@ pub(crate) type Version = (i32, Uuid, i64);
 
 impl ConversationCards {
     /// The cards of these conversations, in this order. `conn` must not have changed anything in its transaction.
-    pub(crate) async fn of(&self, conn: &mut PgConnection, wanted: &[Version]) -> Result<Vec<Arc<ConversationCard>>, StoreError> {
+    pub(crate) async fn of(&self, conn: &mut PgConnection, wanted: &[Version]) -> Result<Vec<Arc<KeptCard>>, StoreError> {
         let known: Vec<_> =
-            wanted.iter().map(|(tenant, id, version)| self.0.get(&(*tenant, *id)).filter(|card| card.version == *version)).collect();
+            wanted.iter().map(|(tenant, id, version)| self.0.get(&(*tenant, *id)).filter(|kept| kept.card.version == *version)).collect();
         let unknown: Vec<_> =
             wanted.iter().zip(&known).filter(|(_, card)| card.is_none()).map(|((tenant, id, _), _)| (*tenant, *id)).collect();
         let mut read = HashMap::new();
         if !unknown.is_empty() {
             for card in fetch(conn, &unknown).await? {
-                let (key, card) = ((card.tenant_id, card.id), Arc::new(card));
+                let (key, card) = ((card.tenant_id, card.id), Arc::new(KeptCard::from(card)));
                 self.0.insert(key, card.clone());
                 read.insert(key, card);
             }

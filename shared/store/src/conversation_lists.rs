@@ -6,11 +6,12 @@
 
 use crate::{
     StoreError,
-    conversation_cards::{self, ConversationCard, ConversationCards},
+    conversation_cards::{self, ConversationCard, ConversationCards, KeptCard},
     counts,
 };
 use chrono::{DateTime, NaiveDateTime, Utc};
 use domain::{ConversationId, TenantId};
+use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use std::{ops::Deref, sync::Arc};
 use uuid::Uuid;
@@ -50,7 +51,7 @@ impl ListFilter<'_> {
 /// A conversation as it is listed at a time.
 #[derive(Clone, Debug)]
 pub struct ListedConversation {
-    card: Arc<ConversationCard>,
+    kept: Arc<KeptCard>,
     now: DateTime<Utc>,
 }
 
@@ -85,7 +86,7 @@ impl Found {
         let ids = self.ids.unwrap_or_default().into_iter().zip(self.versions.unwrap_or_default());
         let wanted: Vec<_> =
             self.tenants.unwrap_or_default().into_iter().zip(ids).map(|(tenant, (id, version))| (tenant, id, version)).collect();
-        Ok(cards.of(conn, &wanted).await?.into_iter().map(|card| ListedConversation { card, now: self.now }).collect())
+        Ok(cards.of(conn, &wanted).await?.into_iter().map(|kept| ListedConversation { kept, now: self.now }).collect())
     }
 }
 
@@ -143,7 +144,7 @@ pub async fn page(
     };
     let versions = found.ids.unwrap_or_default().into_iter().zip(found.versions.unwrap_or_default());
     let wanted: Vec<_> = versions.map(|(id, version)| (tenant.0, id, version)).collect();
-    let shown = cards.of(conn, &wanted).await?.into_iter().map(|card| ListedConversation { card, now: found.now });
+    let shown = cards.of(conn, &wanted).await?.into_iter().map(|kept| ListedConversation { kept, now: found.now });
     Ok(ConversationPage { conversations: shown.collect(), total: found.total })
 }
 
@@ -287,7 +288,7 @@ pub async fn tenant_of(conn: &mut PgConnection, id: ConversationId) -> Result<Op
 
 impl From<ConversationCard> for ListedConversation {
     fn from(card: ConversationCard) -> Self {
-        Self { now: card.read_at, card: Arc::new(card) }
+        Self { now: card.read_at, kept: Arc::new(card.into()) }
     }
 }
 
@@ -295,7 +296,7 @@ impl Deref for ListedConversation {
     type Target = ConversationCard;
 
     fn deref(&self) -> &ConversationCard {
-        &self.card
+        &self.kept.card
     }
 }
 
@@ -303,6 +304,15 @@ impl ListedConversation {
     /// A person keeps the bot away: `human_override_until` lies ahead.
     pub fn is_overridden(&self) -> bool {
         self.human_override_until.is_some_and(|until| until > self.now)
+    }
+
+    /// What `render` makes of it, kept together with the card. There is one form that is kept, so there is one `render`.
+    pub fn rendered<E>(&self, render: impl FnOnce(&ConversationCard) -> Result<Box<RawValue>, E>) -> Result<&RawValue, E> {
+        if let Some(rendered) = self.kept.rendered.get() {
+            return Ok(rendered);
+        }
+        let rendered = render(&self.kept.card)?;
+        Ok(self.kept.rendered.get_or_init(|| rendered))
     }
 
     /// Where it is in the list.

@@ -7,8 +7,10 @@ use super::{
 };
 use crate::{prelude::*, request::Patch};
 use domain::{ConversationId, UserId};
-use serde_json::Value;
+use serde::{Serializer, ser::Error as _};
+use serde_json::{Value, value::to_raw_value};
 use store::{
+    conversation_cards::ConversationCard,
     conversation_lists::{self, ListFilter, ListedConversation, SOURCES, STATUSES},
     conversations::{self, ConversationChanges},
     messages::{self, MessageFilter, Order},
@@ -65,10 +67,21 @@ struct LastMessage {
     direction: String,
 }
 
+/// A conversation in a list: a [`ConversationView`], rendered once for as long as it stays as it is.
+#[derive(Debug)]
+struct Listed(ListedConversation);
+
+impl Serialize for Listed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.rendered(|card| to_raw_value(&ConversationView::from(card))).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
 /// Conversations of a page.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Conversations {
-    conversations: Vec<ConversationView>,
+    #[salvo(schema(value_type = Vec<ConversationView>))]
+    conversations: Vec<Listed>,
     pagination: Pagination,
 }
 
@@ -93,8 +106,8 @@ pub(super) struct PatchBody {
     tags: Option<Vec<String>>,
 }
 
-impl From<&ListedConversation> for ConversationView {
-    fn from(row: &ListedConversation) -> Self {
+impl From<&ConversationCard> for ConversationView {
+    fn from(row: &ConversationCard) -> Self {
         let last_message = row.last_type.as_ref().map(|kind| LastMessage {
             text: row.last_content.clone(),
             r#type: kind.to_uppercase(),
@@ -160,7 +173,7 @@ pub(crate) async fn list(
     } else {
         conversation_lists::page(&mut tx, &app.cards, caller.tenant, filter, page.limit, page.offset).await?
     };
-    let conversations = found.conversations.iter().map(ConversationView::from).collect();
+    let conversations = found.conversations.into_iter().map(Listed).collect();
     Ok(Success::new(Conversations { conversations, pagination: Pagination::new(&page, found.total) }))
 }
 
@@ -174,7 +187,7 @@ pub(crate) async fn get(app: &App, caller: &Caller, id: ConversationId) -> Resul
     let all = MessageFilter::default();
     let recent = messages::list_in(&mut tx, caller.tenant, row.conversation(), &all, Order::NewestFirst, (RECENT, 0)).await?;
     let messages = recent.iter().rev().map(|message| MessageView::new(message, caller.tenant_public_id)).collect();
-    Ok(Success::new(ConversationWithMessages { conversation: (&row).into(), messages }))
+    Ok(Success::new(ConversationWithMessages { conversation: (&*row).into(), messages }))
 }
 
 /// Change a conversation
@@ -204,7 +217,7 @@ pub(super) async fn update(
     store::audit::note(&mut tx, caller.tenant, &caller.act("conversation.update", id)).await?;
     let row = conversation_lists::get(&mut tx, caller.tenant, id).await?.ok_or_else(|| ApiError::not_found("Conversation"))?;
     tx.commit().await?;
-    Ok200::new(&Success::new((&row).into()))
+    Ok200::new(&Success::new((&*row).into()))
 }
 
 /// Mark a conversation as read
