@@ -69,7 +69,7 @@ async fn lists_show_every_change_at_once() {
                 ("/unreadCount", json!(0))
             }
             7 => {
-                app.post(&ann, "/api/messages", json!({"to": "15551230001", "type": "text", "content": {"text": "hello"}}))
+                app.post(&ann, "/api/messages", json!({"to": "+15551230001", "type": "text", "content": {"text": "hello"}}))
                     .await
                     .expect(201);
                 ("/lastMessage", json!({"text": "hello", "type": "TEXT", "direction": "OUTBOUND"}))
