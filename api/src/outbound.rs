@@ -75,7 +75,7 @@ impl App {
 
     /// Tells the workers, after the commit.
     pub(crate) fn announce(&self, tenant: TenantId, submitted: Submitted) {
-        self.waker.ring(send_outbound::QUEUE, [tenant]);
+        self.waker.ring(queue::OUTBOUND.name, [tenant]);
         if submitted.rings_overrides {
             self.waker.ring(queue::OVERRIDES.name, [tenant]);
         }

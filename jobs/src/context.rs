@@ -1,8 +1,10 @@
 //! What a running job can use, and the one way to end it together with its effects.
 
-use crate::{JobError, wake::Waker};
+use crate::{JobError, send_outbound::Lanes, wake::Waker};
+use channels::sending::ProviderUrls;
 use chrono::TimeDelta;
 use domain::{JobId, TenantId, WorkerId};
+use platform::Sealing;
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
@@ -25,6 +27,12 @@ pub struct Services {
     pub people: PeopleCache,
     /// How long a person's message keeps the bot away.
     pub human_override_ttl: TimeDelta,
+    /// For calls to providers.
+    pub http: reqwest::Client,
+    pub providers: ProviderUrls,
+    pub lanes: Arc<Lanes>,
+    /// Opens what tenants entrusted to us.
+    pub sealing: Sealing,
 }
 
 /// Proof that a run ended well, and whether it is settled already.
@@ -51,6 +59,10 @@ pub struct JobContext {
     jobs: Vec<JobId>,
     /// Where the successors of ordered jobs wait: the queue and the tenants. Empty if no job has an ordering key.
     successors: BTreeSet<(&'static str, TenantId)>,
+    /// The tenant of (the first of) the jobs.
+    pub tenant: TenantId,
+    /// No attempt is left for (one of) the jobs if this one fails.
+    pub is_last_attempt: bool,
     /// The most attempts (this one included) that any of the jobs has behind it.
     pub attempt: i16,
     /// The most crashes that any of the jobs has behind it.
@@ -68,11 +80,18 @@ impl JobContext {
             worker,
             jobs: jobs.iter().map(|job| job.id).collect(),
             successors: jobs.iter().filter(|job| job.ordered).map(|job| (queue, job.tenant_id)).collect(),
+            tenant: jobs.first().map_or(TenantId::NONE, |job| job.tenant_id),
+            is_last_attempt: jobs.iter().any(|job| job.attempt >= job.max_attempts),
             attempt: jobs.iter().map(|job| job.attempt).max().unwrap_or(0),
             crashes: jobs.iter().map(|job| job.crashes).max().unwrap_or(0),
             trace: jobs.iter().find_map(|job| job.trace.clone()),
             enqueued: Mutex::default(),
         }
+    }
+
+    /// The job, of a kind whose jobs run one by one.
+    pub fn only_job(&self) -> Option<JobId> {
+        self.jobs.first().copied()
     }
 
     /// Begins the transaction of the job's effects.

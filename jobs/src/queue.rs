@@ -22,6 +22,8 @@ pub enum Window {
 
 /// Incoming webhooks. Two batches at once overlap one's round trips with the other's work; more only wait for the same rows.
 pub const WEBHOOKS: Queue = Queue { name: "webhooks", concurrency: 2, batch_weight: Some(500), window: Window::PerSlot(1) };
+/// Messages to send. They wait for providers, so many run at once; a channel may have a part of them (see `send_outbound::Lanes`).
+pub const OUTBOUND: Queue = Queue { name: "outbound", concurrency: 96, batch_weight: None, window: Window::PerSlot(2) };
 /// Human overrides that end.
 pub const OVERRIDES: Queue = Queue { name: "overrides", concurrency: 16, batch_weight: None, window: Window::Fixed(2_000) };
 /// What people have done in the background: imports. They take long and much of the database, so two at once are enough.
@@ -30,7 +32,7 @@ pub const CHORES: Queue = Queue { name: "chores", concurrency: 2, batch_weight: 
 pub const PROBES: Queue = Queue { name: "probes", concurrency: 64, batch_weight: None, window: Window::Fixed(2_000) };
 
 /// Every queue.
-pub const ALL: [Queue; 4] = [WEBHOOKS, OVERRIDES, CHORES, PROBES];
+pub const ALL: [Queue; 5] = [WEBHOOKS, OUTBOUND, OVERRIDES, CHORES, PROBES];
 
 /// Finds a queue by name.
 pub fn find(name: &str) -> Option<Queue> {

@@ -5,16 +5,21 @@ mod registry;
 mod runtime;
 
 use anyhow::Context;
+use channels::sending::ProviderUrls;
 use clap::Parser;
 use domain::WorkerId;
 use jobs::{
     Services,
     dispatch::{LocalDispatch, RedisDispatch},
     queue::{self, Queue},
+    send_outbound::Lanes,
     wake::Waker,
 };
 use maintenance::Leading;
-use platform::config::{Config, DispatchMode};
+use platform::{
+    Sealing,
+    config::{Config, DispatchMode},
+};
 use runtime::{Runtime, backend, local};
 use std::{sync::Arc, time::Duration};
 use store::{Role, channel_map::ChannelMap, inbound::PeopleCache, ledger::WorkerRow};
@@ -29,7 +34,7 @@ use tokio::{
 #[derive(Debug, Parser)]
 #[command(name = "switchboard-worker", version)]
 struct Arguments {
-    /// Queues to work, comma separated: webhooks, overrides, probes. Default: all.
+    /// Queues to work, comma separated: webhooks, outbound, overrides, chores, probes. Default: all.
     #[arg(long, value_delimiter = ',')]
     queues: Vec<String>,
     /// Jobs at once, per queue. Default: each queue's own.
@@ -61,6 +66,10 @@ async fn main() -> anyhow::Result<()> {
         channels: ChannelMap::default(),
         people: PeopleCache::default(),
         human_override_ttl: chrono::TimeDelta::from_std(config.human_override_ttl)?,
+        http: platform::http::client()?,
+        providers: ProviderUrls { meta_graph: config.meta_graph_url.clone() },
+        lanes: Arc::new(Lanes::new(concurrency(queue::OUTBOUND) / 2)),
+        sealing: Sealing::new(config.encryption_key.as_ref(), &config.old_encryption_keys),
     });
     let control = store::connect_relaxed(url, "switchboard-worker-control", 6)?;
     let row = WorkerRow {

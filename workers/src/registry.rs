@@ -2,13 +2,14 @@
 
 use jobs::{
     Handler, expire_override::ExpireOverride, import_contacts::ImportContacts, probe::Probe, process_webhook::ProcessWebhook,
-    resume_webhooks::ResumeWebhooks,
+    resume_webhooks::ResumeWebhooks, send_outbound::SendOutbound,
 };
 
 /// All kinds. `probes`: also the one for trying the engine.
 pub(crate) fn handlers(probes: bool) -> Vec<Handler> {
     let mut handlers = vec![
         Handler::batch::<ProcessWebhook>(),
+        Handler::single::<SendOutbound>(),
         Handler::single::<ExpireOverride>(),
         Handler::single::<ImportContacts>(),
         Handler::single::<ResumeWebhooks>(),

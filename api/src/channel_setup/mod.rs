@@ -142,6 +142,7 @@ impl App {
                         .seal(&channels::secret_place(channel.id, setting.name), &secret)
                         .map_err(|error| not_sealed(&error))?;
                     channel.secrets.insert(name, Value::String(sealed));
+                    reconnect(channel);
                     if let (Form::BotToken, Some((id, _))) = (setting.form, secret.split_once(':')) {
                         channel.config.insert(BOT_ID.to_owned(), Value::String(id.to_owned()));
                     }
@@ -159,6 +160,14 @@ impl App {
             }
         }
         Ok(())
+    }
+}
+
+/// A new secret is what a channel in error waits for.
+fn reconnect(channel: &mut Channel) {
+    if channel.status == "ERROR" {
+        "CONNECTED".clone_into(&mut channel.status);
+        channel.metadata.remove("error");
     }
 }
 

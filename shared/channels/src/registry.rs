@@ -1,7 +1,7 @@
 //! The list of channels, one line each. Nobody outside a channel's folder matches on its kind.
 
-use crate::{ParseError, normalized, whatsapp_cloud};
-use domain::{ChannelEvent, ChannelNaming};
+use crate::{ParseError, normalized, sending::Sender, whatsapp_cloud};
+use domain::{ChannelEvent, ChannelNaming, ChannelType};
 
 /// What the rest of Switchboard needs of a channel to take its webhooks.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,14 @@ pub struct ChannelKind {
 
 /// All channels.
 pub static CHANNELS: &[ChannelKind] = &[whatsapp_cloud::CHANNEL, normalized::CHANNEL];
+
+/// The channels that send, by the type of the tenant's channel.
+static SENDERS: &[(ChannelType, Sender)] = &[(ChannelType::WhatsApp, whatsapp_cloud::SENDER)];
+
+/// How channels of this type send, if they do.
+pub fn sender(kind: ChannelType) -> Option<&'static Sender> {
+    SENDERS.iter().find(|(of, _)| *of == kind).map(|(_, sender)| sender)
+}
 
 /// The channel of this kind, if there is one.
 pub fn find(kind: &str) -> Option<&'static ChannelKind> {

@@ -1,6 +1,6 @@
 //! What a provider's webhook says, in one vocabulary for all channels. Channels produce these; the store writes them.
 
-use crate::DeliveryStatus;
+use crate::{DeliveryStatus, MessageId};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -105,6 +105,8 @@ pub struct Media {
 pub struct StatusUpdate {
     /// The provider's id of the message that it is about.
     pub external_id: String,
+    /// Our own id of it, which we gave the provider with the message and it gives back.
+    pub message_id: Option<MessageId>,
     pub status: DeliveryStatus,
     pub at: Option<DateTime<Utc>>,
     /// The provider's errors, as it sent them, when `status` is `Failed`.

@@ -33,6 +33,8 @@ pub struct Config {
     pub meta_app_secret: Option<Secret>,
     /// `META_VERIFY_TOKEN`, `FACEBOOK_VERIFY_TOKEN`: what Meta's handshake must show; either will do. None: it is refused.
     pub meta_verify_tokens: Vec<Secret>,
+    /// `META_GRAPH_URL` (`https://graph.facebook.com`): where Meta's API is reached.
+    pub meta_graph_url: String,
     /// `LOG_LEVEL` (info): a level, or directives like `info,sqlx=debug`.
     pub log_level: String,
     /// `LOG_FORMAT` (text): `text` for people, `json` for collectors.
@@ -114,6 +116,9 @@ impl Config {
                 .filter_map(|v| source.text(v))
                 .map(Secret::new)
                 .collect(),
+            meta_graph_url: source
+                .url("META_GRAPH_URL", &["http://", "https://"], "give the address of Meta's API, https://graph.facebook.com")?
+                .map_or_else(|| "https://graph.facebook.com".to_owned(), |url| url.trim_end_matches('/').to_owned()),
             log_level: source.text("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
             log_format: source.choice("LOG_FORMAT", "use text or json", &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
             development: ["APP_ENV", "NODE_ENV"]

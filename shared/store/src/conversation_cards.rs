@@ -94,13 +94,20 @@ impl Default for ConversationCards {
 /// A version of a conversation.
 pub(crate) type Version = (i32, Uuid, i64);
 
+/// Versions that are wanted, with the cards that are known in just these.
+#[derive(Debug)]
+pub(crate) struct LookedUp(Vec<(Version, Option<Arc<KeptCard>>)>);
+
 impl ConversationCards {
-    /// The cards of these conversations, in this order. `conn` must not have changed anything in its transaction.
-    pub(crate) async fn of(&self, conn: &mut PgConnection, wanted: &[Version]) -> Result<Vec<Arc<KeptCard>>, StoreError> {
-        let known: Vec<_> =
-            wanted.iter().map(|(tenant, id, version)| self.0.get(&(*tenant, *id)).filter(|kept| kept.card.version == *version)).collect();
-        let unknown: Vec<_> =
-            wanted.iter().zip(&known).filter(|(_, card)| card.is_none()).map(|((tenant, id, _), _)| (*tenant, *id)).collect();
+    pub(crate) fn look_up(&self, wanted: impl Iterator<Item = Version>) -> LookedUp {
+        let known = |(tenant, id, version): Version| self.0.get(&(tenant, id)).filter(|kept| kept.card.version == version);
+        LookedUp(wanted.map(|version| (version, known(version))).collect())
+    }
+
+    /// The cards that were looked up, in their order; those that are not known are read. `conn` must not have changed anything in its
+    /// transaction.
+    pub(crate) async fn complete(&self, conn: &mut PgConnection, found: LookedUp) -> Result<Vec<Arc<KeptCard>>, StoreError> {
+        let unknown: Vec<_> = found.0.iter().filter(|(_, card)| card.is_none()).map(|((tenant, id, _), _)| (*tenant, *id)).collect();
         let mut read = HashMap::new();
         if !unknown.is_empty() {
             for card in fetch(conn, &unknown).await? {
@@ -109,7 +116,17 @@ impl ConversationCards {
                 read.insert(key, card);
             }
         }
-        Ok(wanted.iter().zip(known).filter_map(|((tenant, id, _), card)| card.or_else(|| read.remove(&(*tenant, *id)))).collect())
+        Ok(found.0.into_iter().filter_map(|((tenant, id, _), card)| card.or_else(|| read.remove(&(tenant, id)))).collect())
+    }
+}
+
+impl LookedUp {
+    /// All of them, if none is unknown.
+    pub(crate) fn all(self) -> Result<Vec<Arc<KeptCard>>, Self> {
+        if self.0.iter().any(|(_, card)| card.is_none()) {
+            return Err(self);
+        }
+        Ok(self.0.into_iter().filter_map(|(_, card)| card).collect())
     }
 }
 

@@ -5,7 +5,7 @@
 //! remembered: see [`ConversationCards`].
 
 use crate::{
-    StoreError,
+    StoreError, Tenants,
     conversation_cards::{self, ConversationCard, ConversationCards, KeptCard},
     counts,
 };
@@ -84,15 +84,15 @@ struct Found {
 impl Found {
     async fn show(self, conn: &mut PgConnection, cards: &ConversationCards) -> Result<Vec<ListedConversation>, StoreError> {
         let ids = self.ids.unwrap_or_default().into_iter().zip(self.versions.unwrap_or_default());
-        let wanted: Vec<_> =
-            self.tenants.unwrap_or_default().into_iter().zip(ids).map(|(tenant, (id, version))| (tenant, id, version)).collect();
-        Ok(cards.of(conn, &wanted).await?.into_iter().map(|kept| ListedConversation { kept, now: self.now }).collect())
+        let wanted = self.tenants.unwrap_or_default().into_iter().zip(ids).map(|(tenant, (id, version))| (tenant, id, version));
+        let shown = cards.complete(conn, cards.look_up(wanted)).await?;
+        Ok(shown.into_iter().map(|kept| ListedConversation { kept, now: self.now }).collect())
     }
 }
 
-/// A tenant's conversations with the newest messages. `conn` must not have changed anything in its transaction.
+/// A tenant's conversations with the newest messages.
 pub async fn page(
-    conn: &mut PgConnection,
+    tenants: &Tenants,
     cards: &ConversationCards,
     tenant: TenantId,
     filter: ListFilter<'_>,
@@ -100,22 +100,27 @@ pub async fn page(
     offset: i64,
 ) -> Result<ConversationPage, StoreError> {
     let found = if filter.is_everything() {
+        // What is polled most: one round trip, in a transaction that is this one statement. It names its tenant before it looks at
+        // any row; were it otherwise, it would find none.
         sqlx::query_as!(
             FoundOfTenant,
             r#"
-            SELECT array_agg(k.id) AS ids, array_agg(k.xmin::text::int8) AS versions, ledger_now() AS "now!",
+            WITH named AS MATERIALIZED (SELECT set_config('switchboard.tenant_id', $1::int4::text, true) AS tenant)
+            SELECT p.ids, p.versions, ledger_now() AS "now!",
                    (coalesce((SELECT sum(n) FROM counts WHERE tenant_id = $1 AND measure = ANY($4)), 0)
                   + coalesce((SELECT sum(n) FROM count_changes WHERE tenant_id = $1 AND measure = ANY($4)), 0))::int8 AS "total!"
-            FROM (
-              SELECT c.id, c.xmin FROM chat_conversations c WHERE c.tenant_id = $1 AND c.merged_into IS NULL
-              ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC LIMIT $2 OFFSET $3) k
+            FROM named CROSS JOIN LATERAL (
+              SELECT array_agg(k.id) AS ids, array_agg(k.xmin::text::int8) AS versions FROM (
+                SELECT c.id, c.xmin FROM chat_conversations c WHERE c.tenant_id = $1 AND c.merged_into IS NULL
+                ORDER BY c.active_slot DESC, coalesce(c.last_message_at, c.created_at) DESC, c.id DESC LIMIT $2 OFFSET $3) k
+              WHERE named.tenant IS NOT NULL) p
             "#,
             tenant.0,
             limit,
             offset,
             &measures(filter)
         )
-        .fetch_one(&mut *conn)
+        .fetch_one(&mut *tenants.acquire().await?)
         .await?
     } else {
         sqlx::query_as!(
@@ -139,13 +144,16 @@ pub async fn page(
             offset,
             &measures(filter)
         )
-        .fetch_one(&mut *conn)
+        .fetch_one(&mut *tenants.begin(tenant).await?)
         .await?
     };
     let versions = found.ids.unwrap_or_default().into_iter().zip(found.versions.unwrap_or_default());
-    let wanted: Vec<_> = versions.map(|(id, version)| (tenant.0, id, version)).collect();
-    let shown = cards.of(conn, &wanted).await?.into_iter().map(|kept| ListedConversation { kept, now: found.now });
-    Ok(ConversationPage { conversations: shown.collect(), total: found.total })
+    let shown = match cards.look_up(versions.map(|(id, version)| (tenant.0, id, version))).all() {
+        Ok(all) => all,
+        Err(some) => cards.complete(&mut *tenants.begin(tenant).await?, some).await?,
+    };
+    let conversations = shown.into_iter().map(|kept| ListedConversation { kept, now: found.now }).collect();
+    Ok(ConversationPage { conversations, total: found.total })
 }
 
 /// Conversations of several tenants, those behind `after` with the newest messages. For operators.

@@ -26,6 +26,7 @@ pub mod operator_replay;
 pub mod operator_status;
 pub mod outbound;
 pub mod raw_events;
+pub mod sending;
 pub mod sessions;
 pub mod settings;
 pub mod sign_in;

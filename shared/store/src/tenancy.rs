@@ -1,6 +1,6 @@
 //! Transactions of one tenant: the only way in which a tenant's request reaches the database.
 
-use crate::{Role, StoreError, connect};
+use crate::{PoolConnection, Role, StoreError, connect};
 use domain::TenantId;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use std::ops::{Deref, DerefMut};
@@ -20,6 +20,11 @@ impl Tenants {
     /// Connects lazily.
     pub fn connect(url: &str, application_name: &str, max_connections: u32) -> Result<Self, StoreError> {
         Ok(Self(connect(url, Role::Api, application_name, max_connections)?))
+    }
+
+    /// A connection for one statement that names its tenant itself: for what is read so often that a round trip counts.
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection, StoreError> {
+        Ok(self.0.acquire().await?)
     }
 
     /// Begins a transaction for `tenant`, in one round trip.

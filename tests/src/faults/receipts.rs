@@ -39,7 +39,7 @@ fn steps() -> impl Strategy<Value = (Vec<Step>, Vec<usize>)> {
 fn located(channel: ChannelRef, case: &str, step: &Step) -> Located {
     let external_id = format!("{case}.{}", step.message);
     let body = match step.receipt {
-        Some(status) => EventBody::Status(StatusUpdate { external_id, status, at: None, errors: None }),
+        Some(status) => EventBody::Status(StatusUpdate { external_id, message_id: None, status, at: None, errors: None }),
         None => EventBody::Message(Box::new(NewMessage {
             external_id,
             direction: Direction::Outbound,

@@ -10,6 +10,7 @@ mod people;
 mod recorded;
 mod refusals;
 mod replay;
+mod sending;
 mod shapes;
 
 use crate::harness::App;

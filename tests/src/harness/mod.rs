@@ -15,7 +15,7 @@ pub(crate) use api::{ADMIN_TOKEN, Answer, INTERNAL_TOKEN, PASSWORD, User};
 pub(crate) use database::Database;
 pub(crate) use postgres::PrivatePostgres;
 pub(crate) use process::{Process, free_port};
-pub(crate) use provider::Provider;
+pub(crate) use provider::{CUT, Provider, Received};
 pub(crate) use proxy::Proxy;
 pub(crate) use redis_server::RedisServer;
 pub(crate) use webhooks::{SECRET, VERIFY_TOKEN, change, echo, image, sign, status, status_for, text, text_from, text_to};
@@ -30,6 +30,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) const PHONE_NUMBER_ID: &str = "100200300400500";
 /// Another tenant's.
 pub(crate) const OTHER_PHONE_NUMBER_ID: &str = "100200300400501";
+
+/// What a worker does by default.
+const ALL_BUT_SENDING: &[&str] = &["--queues", "webhooks,overrides,chores,probes"];
+/// What a worker does when the test has a provider.
+pub(crate) const SENDING: &[&str] = &["--queues", "webhooks,overrides,outbound"];
 
 /// A running Switchboard.
 pub(crate) struct App {
@@ -102,8 +107,10 @@ impl App {
         port
     }
 
-    /// Starts a worker and waits until it has announced itself. Returns its place in `workers`.
+    /// Starts a worker and waits until it has announced itself. Returns its place in `workers`. Without `arguments` it does everything
+    /// but send messages, for which a test has a provider: [`SENDING`].
     pub(crate) async fn start_worker(&mut self, arguments: &[&str]) -> usize {
+        let arguments = if arguments.is_empty() { ALL_BUT_SENDING } else { arguments };
         self.workers.push(Process::start("switchboard-worker", arguments, &self.environment));
         let process = self.workers.last().unwrap();
         let name = format!("%:{}", process.id());

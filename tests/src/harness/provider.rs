@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 /// A request that came.
@@ -16,7 +17,10 @@ pub(crate) struct Received {
     pub(crate) body: String,
 }
 
-/// The test's answer: status and JSON body.
+/// Instead of a status: the connection is cut without an answer.
+pub(crate) const CUT: u16 = 0;
+
+/// The test's answer: status (or [`CUT`]) and JSON body.
 type Script = dyn Fn(&Received) -> (u16, Value) + Send + Sync;
 
 /// Listens until the test ends.
@@ -24,6 +28,7 @@ pub(crate) struct Provider {
     pub(crate) url: String,
     received: Arc<Mutex<Vec<Received>>>,
     script: Arc<Mutex<Box<Script>>>,
+    answering: watch::Sender<bool>,
 }
 
 impl Provider {
@@ -33,11 +38,12 @@ impl Provider {
             url: format!("http://{}", listener.local_addr().unwrap()),
             received: Arc::default(),
             script: Arc::new(Mutex::new(Box::new(|_| (500, Value::Null)))),
+            answering: watch::Sender::new(true),
         };
-        let (received, script) = (provider.received.clone(), provider.script.clone());
+        let (received, script, answering) = (provider.received.clone(), provider.script.clone(), provider.answering.clone());
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(serve(connection, received.clone(), script.clone()));
+                tokio::spawn(serve(connection, received.clone(), script.clone(), answering.subscribe()));
             }
         });
         provider
@@ -48,6 +54,11 @@ impl Provider {
         *self.script.lock().unwrap() = Box::new(script);
     }
 
+    /// Takes what comes, but answers nothing until it is told to.
+    pub(crate) fn answer(&self, answering: bool) {
+        self.answering.send_replace(answering);
+    }
+
     /// What it received, in order.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
@@ -55,7 +66,12 @@ impl Provider {
 }
 
 /// One request for each connection.
-async fn serve(mut connection: TcpStream, received: Arc<Mutex<Vec<Received>>>, script: Arc<Mutex<Box<Script>>>) {
+async fn serve(
+    mut connection: TcpStream,
+    received: Arc<Mutex<Vec<Received>>>,
+    script: Arc<Mutex<Box<Script>>>,
+    mut answering: watch::Receiver<bool>,
+) {
     let mut bytes = Vec::new();
     let request = loop {
         let mut buffer = [0; 4_096];
@@ -76,6 +92,9 @@ async fn serve(mut connection: TcpStream, received: Arc<Mutex<Vec<Received>>>, s
     };
     let (status, body) = (script.lock().unwrap())(&request);
     received.lock().unwrap().push(request);
+    if answering.wait_for(|answering| *answering).await.is_err() || status == CUT {
+        return;
+    }
     let body = body.to_string();
     let answer = format!(
         "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",

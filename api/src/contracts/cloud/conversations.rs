@@ -167,11 +167,11 @@ pub(crate) async fn list(
 ) -> Result<Success<Conversations>, ApiError> {
     let stored = state.map(Status::stored);
     let filter = ListFilter { sources: SOURCES, statuses: stored.as_ref().map_or(STATUSES, std::slice::from_ref) };
-    let mut tx = app.tenants.begin(caller.tenant).await?;
     let found = if let Some(term) = search.map(str::trim).filter(|term| !term.is_empty()) {
+        let mut tx = app.tenants.begin(caller.tenant).await?;
         conversation_lists::search(&mut tx, caller.tenant, term, filter, page.limit, page.offset).await?
     } else {
-        conversation_lists::page(&mut tx, &app.cards, caller.tenant, filter, page.limit, page.offset).await?
+        conversation_lists::page(&app.tenants, &app.cards, caller.tenant, filter, page.limit, page.offset).await?
     };
     let conversations = found.conversations.into_iter().map(Listed).collect();
     Ok(Success::new(Conversations { conversations, pagination: Pagination::new(&page, found.total) }))

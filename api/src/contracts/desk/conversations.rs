@@ -101,8 +101,7 @@ impl From<&Message> for MessageView {
 
 /// The list in this contract's shape.
 pub(crate) async fn list(app: &App, caller: &Caller, limit: i64, offset: i64) -> Result<Vec<ConversationView>, ApiError> {
-    let mut tx = app.tenants.begin(caller.tenant).await?;
-    let page = conversation_lists::page(&mut tx, &app.cards, caller.tenant, ListFilter::default(), limit, offset).await?;
+    let page = conversation_lists::page(&app.tenants, &app.cards, caller.tenant, ListFilter::default(), limit, offset).await?;
     Ok(page.conversations.iter().map(ConversationView::from).collect())
 }
 

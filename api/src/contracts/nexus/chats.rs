@@ -177,11 +177,11 @@ pub(super) async fn summary(app: App, _operator: Operator, query: Query<SummaryQ
     let limit = request::limit(query.0.limit)?;
     let source = query.0.channel.map(Channel::source);
     let filter = ListFilter { sources: source.as_ref().map_or(SOURCES, std::slice::from_ref), ..ListFilter::default() };
-    let mut conn = app.operator_conn().await?;
     let newest = match (query.0.tenant_id, source) {
-        (Some(id), _) => conversation_lists::page(&mut conn, &app.cards, TenantId(id), filter, limit, 0).await?.conversations,
-        (None, None) => conversation_lists::newest(&mut conn, &app.cards, limit).await?,
+        (Some(id), _) => conversation_lists::page(&app.tenants, &app.cards, TenantId(id), filter, limit, 0).await?.conversations,
+        (None, None) => conversation_lists::newest(&mut *app.operator_conn().await?, &app.cards, limit).await?,
         (None, Some(_)) => {
+            let mut conn = app.operator_conn().await?;
             let tenants = tenants_of(&mut conn, None).await?;
             conversation_lists::list_behind(&mut conn, &app.cards, &tenants, filter, None, limit).await?
         }

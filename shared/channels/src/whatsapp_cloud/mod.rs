@@ -10,6 +10,7 @@ mod message;
 mod parse;
 mod person;
 mod route;
+mod send;
 mod status;
 mod system;
 mod wire;
@@ -17,7 +18,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use crate::registry::ChannelKind;
+use crate::{registry::ChannelKind, sending::Sender};
 use domain::{ChannelNaming, ChannelType};
 
 pub use parse::parse;
@@ -28,6 +29,9 @@ pub const KIND: &str = "whatsapp_cloud";
 
 /// What the registry lists.
 pub const CHANNEL: ChannelKind = ChannelKind { kind: KIND, naming: ChannelNaming::ExternalId(ChannelType::WhatsApp), route, parse };
+
+/// How its messages are sent.
+pub const SENDER: Sender = send::SENDER;
 
 /// The only `object` whose webhooks are WhatsApp's.
 /// Others (`page`, `instagram`) may reach the same address if one Meta app subscribes to several products.

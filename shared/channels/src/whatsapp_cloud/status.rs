@@ -3,7 +3,7 @@
 
 use super::{parse::Events, wire::Status};
 use crate::lenient_json::Raw;
-use domain::{DeliveryStatus, EventBody, StatusUpdate};
+use domain::{DeliveryStatus, EventBody, MessageId, StatusUpdate};
 
 /// Pushes one element of `statuses`. A group's receipt counts like any other: somebody in it has received or read the message.
 pub(super) fn read(raw: Raw<'_>, events: &mut Events) {
@@ -27,5 +27,7 @@ pub(super) fn read(raw: Raw<'_>, events: &mut Events) {
         return events.push_other("status", Some("no_id"));
     };
     let errors = if status == DeliveryStatus::Failed { receipt.errors.value() } else { None };
-    events.push(EventBody::Status(StatusUpdate { external_id, status, at: receipt.timestamp.time(), errors }));
+    // Messages of other systems on the same number carry other things, or nothing.
+    let message_id = receipt.callback_data.string().and_then(|data| data.parse::<MessageId>().ok());
+    events.push(EventBody::Status(StatusUpdate { external_id, message_id, status, at: receipt.timestamp.time(), errors }));
 }

@@ -5,6 +5,7 @@ mod messages;
 mod people;
 mod recorded;
 mod routing;
+mod sending;
 mod updates;
 
 use super::parse;

@@ -193,4 +193,5 @@ wire_object!(Status<'a> {
     "status" => word: Raw<'a>,
     "timestamp" => timestamp: Raw<'a>,
     "errors" => errors: Raw<'a>,
+    "biz_opaque_callback_data" => callback_data: Raw<'a>,
 });

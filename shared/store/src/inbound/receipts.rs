@@ -19,6 +19,7 @@ pub(super) async fn advance(conn: &mut PgConnection, items: &[Located]) -> Resul
         return Ok(0);
     }
     let rows: Vec<_> = furthest.into_values().collect();
+    let recognised = recognise(conn, &rows).await?;
     let changed = sqlx::query!(
         r#"
         INSERT INTO chat_messages AS m (tenant_id, id, channel_instance_id, external_id, direction, message_type, status, channel_source, sent_at, errors)
@@ -40,5 +41,30 @@ pub(super) async fn advance(conn: &mut PgConnection, items: &[Located]) -> Resul
     )
     .execute(conn)
     .await?;
-    Ok(usize::try_from(changed.rows_affected()).unwrap_or(usize::MAX))
+    Ok(recognised + usize::try_from(changed.rows_affected()).unwrap_or(usize::MAX))
+}
+
+/// Receipts that carry our own id give their id to a message whose provider's answer was lost, or has not come yet. Returns how many.
+async fn recognise(conn: &mut PgConnection, rows: &[(&Located, &StatusUpdate)]) -> Result<usize, StoreError> {
+    let named: Vec<_> = rows.iter().filter_map(|(item, update)| Some((item, update, update.message_id?))).collect();
+    if named.is_empty() {
+        return Ok(0);
+    }
+    let result = sqlx::query!(
+        r#"
+        UPDATE chat_messages m SET external_id = u.external_id, status = 'sent', errors = NULL
+        FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[]) AS u(tenant_id, id, channel_instance_id, external_id)
+        WHERE m.tenant_id = u.tenant_id AND m.id = u.id AND m.channel_instance_id = u.channel_instance_id AND m.direction = 'outbound'
+          AND m.external_id IS NULL AND m.status IN ('sending', 'unknown')
+          AND NOT EXISTS (SELECT FROM chat_messages p WHERE p.tenant_id = u.tenant_id AND p.channel_instance_id = u.channel_instance_id
+                                                        AND p.external_id = u.external_id)
+        "#,
+        &named.iter().map(|(item, ..)| item.channel.tenant_id.0).collect::<Vec<_>>(),
+        &named.iter().map(|(.., id)| id.0).collect::<Vec<_>>(),
+        &named.iter().map(|(item, ..)| item.channel.id.0).collect::<Vec<_>>(),
+        &named.iter().map(|(_, update, _)| update.external_id.as_str()).collect::<Vec<_>>() as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(usize::try_from(result.rows_affected()).unwrap_or(usize::MAX))
 }

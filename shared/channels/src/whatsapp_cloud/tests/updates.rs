@@ -121,16 +121,25 @@ fn what_the_business_does_on_its_own_phone_is_outbound_and_with_the_recipient() 
 
 #[test]
 fn receipts_become_statuses_and_unknown_ones_are_kept_by_their_word() {
-    let status = |id: &str, status| EventBody::Status(StatusUpdate { external_id: id.to_owned(), status, at: at(), errors: None });
+    let status =
+        |id: &str, status| EventBody::Status(StatusUpdate { external_id: id.to_owned(), message_id: None, status, at: at(), errors: None });
     let other = |field: &str| EventBody::Other { field: field.to_owned() };
     let failed = StatusUpdate {
         external_id: "wamid.FAILED".to_owned(),
+        message_id: None,
         status: DeliveryStatus::Failed,
         at: at(),
         errors: Some(json!([{"code": 131_047, "title": "Re-engagement message"}])),
     };
+    let ours = StatusUpdate {
+        external_id: "wamid.SENT".to_owned(),
+        message_id: Some("0190a0b0-0000-7000-8000-00000000000a".parse().unwrap()),
+        status: DeliveryStatus::Sent,
+        at: at(),
+        errors: None,
+    };
     let expected = [
-        status("wamid.SENT", DeliveryStatus::Sent),
+        EventBody::Status(ours),
         status("wamid.DELIVERED", DeliveryStatus::Delivered),
         status("wamid.READ", DeliveryStatus::Read),
         status("wamid.PLAYED", DeliveryStatus::Read),

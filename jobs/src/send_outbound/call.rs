@@ -1,0 +1,48 @@
+//! Making a provider's call, and telling an answer that was lost from a call that never reached anybody.
+
+use channels::sending::Call;
+use std::time::Duration;
+
+/// More of an answer than this is not read.
+const LONGEST_ANSWER: usize = 256 * 1024;
+
+/// What came back: status, `Retry-After` in seconds, body.
+pub(super) type Response = (u16, Option<Duration>, Vec<u8>);
+
+/// Nothing came back.
+#[derive(Debug)]
+pub(super) enum Lost {
+    /// The provider was not reached, so it has nothing.
+    Before(String),
+    /// It may have the message.
+    After(String),
+}
+
+pub(super) async fn make(http: &reqwest::Client, call: &Call) -> Result<Response, Lost> {
+    let request = http.post(&call.url).bearer_auth(call.bearer.expose()).json(&call.body);
+    let mut response = request.send().await.map_err(lost)?;
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get(reqwest::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= LONGEST_ANSWER => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Err(Lost::After("the answer is too long to be one".to_owned())),
+            Ok(None) => return Ok((status, retry_after.map(Duration::from_secs), body)),
+            Err(error) => return Err(lost(error)),
+        }
+    }
+}
+
+/// The address is left out: it may be long, and the channel is named anyway.
+fn lost(error: reqwest::Error) -> Lost {
+    let before = error.is_connect() || error.is_builder();
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    if before { Lost::Before(text) } else { Lost::After(text) }
+}

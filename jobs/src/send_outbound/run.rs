@@ -1,0 +1,258 @@
+//! One run: look, begin, call, write what became of it.
+
+use super::{
+    SendOutbound,
+    call::{self, Lost},
+    lanes::Pass,
+};
+use crate::{Done, Job, JobContext, JobError};
+use channels::{
+    registry,
+    sending::{Account, Answer, Call, Outgoing, Refusal, Sender, Then},
+};
+use chrono::TimeDelta;
+use domain::{ChannelInstanceId, MessageId, PersonRef};
+use platform::Secret;
+use serde_json::{Map, Value};
+use std::time::Duration;
+use store::{
+    PgConnection, StoreError, channels as stored_channels,
+    sending::{self, Begun, Waiting},
+};
+
+/// How long messages wait for a provider that is away, or for a channel that somebody must see to.
+const PATIENCE: TimeDelta = TimeDelta::hours(24);
+/// How often those look whose channel is in error.
+const CHANNEL_LOOK: Duration = Duration::from_secs(15);
+/// How often what became of a call is written again when the database is away, and how long is waited in between.
+const WRITE_TRIES: u32 = 20;
+const WRITE_PAUSE: Duration = Duration::from_millis(500);
+
+/// One message on its way.
+struct Sending<'a> {
+    id: MessageId,
+    channel: ChannelInstanceId,
+    ctx: &'a JobContext,
+}
+
+/// What became of a message, to be written with the job's end.
+enum End {
+    Accepted {
+        external_id: String,
+    },
+    /// It failed, and nobody can do anything about the job.
+    Failed {
+        errors: Value,
+    },
+    /// It failed for now: the job is a dead letter, and sends it when it is driven again.
+    Buried {
+        errors: Value,
+        error: JobError,
+    },
+    Unknown {
+        errors: Value,
+    },
+}
+
+pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobError> {
+    let mut conn = ctx.services.pool.acquire().await.map_err(StoreError::from)?;
+    let Some(message) = sending::look_at(&mut conn, ctx.tenant, id).await? else { return Ok(Done::WITHOUT_EFFECTS) };
+    let this = Sending { id, channel: message.channel, ctx };
+    if message.accepted {
+        return Ok(Done::WITHOUT_EFFECTS);
+    }
+    match message.status.as_str() {
+        "sending" => {
+            let refusal = Refusal::give_up("The connection broke off while this was being sent: it may or may not have arrived");
+            return this.end(End::Unknown { errors: refusal.errors() }).await;
+        }
+        "pending" | "failed" => {}
+        _ => return Ok(Done::WITHOUT_EFFECTS),
+    }
+    if message.channel_in_error {
+        return this.wait(&message, CHANNEL_LOOK, "The channel could not send for 24 hours: reconnect it and send again").await;
+    }
+    let pass = match ctx.services.lanes.enter(message.channel) {
+        Ok(pass) => pass,
+        Err(delay) => return this.wait(&message, delay, "The provider could not be reached for 24 hours").await,
+    };
+    let Some(begun) = sending::begin(&mut conn, ctx.tenant, id).await? else { return Err(JobError::Snooze(Duration::from_secs(1))) };
+    drop(conn);
+    this.send(&message, begun, pass).await
+}
+
+impl Sending<'_> {
+    /// The message is `sending`.
+    async fn send(&self, message: &Waiting, begun: Begun, pass: Pass) -> Result<Done, JobError> {
+        let secrets = begun.secrets.clone();
+        let (sender, call) = match self.compose(begun) {
+            Ok(composed) => composed,
+            Err(refusal) => return self.refused(message, &secrets, refusal, &pass).await,
+        };
+        match call::make(&self.ctx.services.http, &call).await {
+            Ok((status, retry_after, body)) => match (sender.read)(status, retry_after, &body) {
+                Answer::Accepted { external_id } => {
+                    pass.answered();
+                    drop(pass);
+                    self.end(End::Accepted { external_id }).await
+                }
+                Answer::Refused(refusal) => self.refused(message, &secrets, refusal, &pass).await,
+                Answer::Unclear(what) => self.unclear(what, &pass).await,
+            },
+            Err(Lost::Before(what)) => {
+                let reason = "The provider could not be reached".to_owned();
+                self.refused(message, &secrets, Refusal { then: Then::Unavailable, code: None, reason, detail: Some(what) }, &pass).await
+            }
+            Err(Lost::After(what)) => self.unclear(what, &pass).await,
+        }
+    }
+
+    fn compose(&self, begun: Begun) -> Result<(&'static Sender, Call), Refusal> {
+        let services = &self.ctx.services;
+        let sender = begun.channel_kind.and_then(registry::sender);
+        let sender = sender.ok_or_else(|| Refusal::give_up("Messages cannot be sent on channels of this type"))?;
+        let no_token = || Refusal::give_up("The channel has no access token: give it one and send again");
+        let sealed = begun.secrets.get(sender.token).and_then(Value::as_str).ok_or_else(no_token)?;
+        let token: Secret = services
+            .sealing
+            .open(&stored_channels::secret_place(self.channel, sender.token), sealed)
+            .map_err(|error| Refusal { then: Then::Reconnect, code: None, reason: error.to_string(), detail: None })?;
+        let external_id = begun.channel_external_id.clone().ok_or_else(no_token)?;
+        let account = Account { external_id, token, urls: services.providers.clone() };
+        let message = Outgoing {
+            id: self.id,
+            to: recipient(&begun),
+            message_type: begun.message_type,
+            content: begun.content,
+            media: begun.media,
+            reply_to: begun.reply_to,
+            meta: begun.meta,
+        };
+        Ok((sender, (sender.compose)(&account, &message)?))
+    }
+
+    async fn unclear(&self, what: String, pass: &Pass) -> Result<Done, JobError> {
+        pass.failed();
+        let reason = "The provider's answer was lost: this may or may not have arrived";
+        let refusal = Refusal { detail: Some(what), ..Refusal::give_up(reason) };
+        self.end(End::Unknown { errors: refusal.errors() }).await
+    }
+
+    /// The provider does not have the message.
+    async fn refused(&self, message: &Waiting, secrets: &Map<String, Value>, refusal: Refusal, pass: &Pass) -> Result<Done, JobError> {
+        let errors = refusal.errors();
+        tracing::debug!(message = %self.id, channel = %self.channel, ?refusal, "not sent");
+        match refusal.then {
+            Then::GiveUp => {
+                pass.answered();
+                self.end(End::Failed { errors }).await
+            }
+            Then::Reconnect => {
+                pass.answered();
+                let mut conn = self.ctx.services.pool.acquire().await.map_err(StoreError::from)?;
+                if sending::channel_failed(&mut conn, self.ctx.tenant, self.channel, secrets, &refusal.reason).await? {
+                    tracing::warn!(channel = %self.channel, reason = refusal.reason, "a channel cannot send until somebody sees to it");
+                }
+                self.end(End::Failed { errors }).await
+            }
+            Then::Retry if self.ctx.is_last_attempt => {
+                let error = JobError::fail("refused", refusal.reason);
+                self.end(End::Buried { errors, error }).await
+            }
+            Then::Retry => {
+                pass.answered();
+                self.put_back().await?;
+                Err(JobError::retry("refused", refusal.reason))
+            }
+            Then::Unavailable => {
+                pass.failed();
+                self.put_back().await?;
+                self.wait(message, Duration::from_secs(2), &refusal.reason).await
+            }
+            Then::Wait { delay, all } => {
+                pass.answered();
+                if all {
+                    pass.told_to_wait(delay);
+                }
+                self.put_back().await?;
+                self.wait(message, delay, &refusal.reason).await
+            }
+        }
+    }
+
+    /// Comes back later at no cost, unless the message has waited for too long.
+    async fn wait(&self, message: &Waiting, delay: Duration, reason: &str) -> Result<Done, JobError> {
+        if message.now - message.written_at < PATIENCE {
+            return Err(JobError::Snooze(delay.mul_f64(1.0 + 0.2 * rand::random::<f64>())));
+        }
+        let errors = Refusal::give_up(reason).errors();
+        self.end(End::Buried { errors, error: JobError::fail("waited_too_long", reason) }).await
+    }
+
+    async fn put_back(&self) -> Result<(), JobError> {
+        let mut conn = self.ctx.services.pool.acquire().await.map_err(StoreError::from)?;
+        Ok(sending::put_back(&mut conn, self.ctx.tenant, self.id).await?)
+    }
+
+    /// Writes what became of the message, and the job's end with it. It is known once only, so it is written again and again
+    /// while the database is away.
+    async fn end(&self, end: End) -> Result<Done, JobError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.try_end(&end).await {
+                Err(JobError::Surroundings(error)) if tries < WRITE_TRIES => {
+                    tracing::warn!(%error, message = %self.id, "what became of a message is not written yet; trying again");
+                    tokio::time::sleep(WRITE_PAUSE).await;
+                }
+                // Somebody else has the job, and took the message for lost. What the provider said is true all the same.
+                Err(JobError::Fenced) => {
+                    if let End::Accepted { external_id } = &end {
+                        let mut conn = self.ctx.services.pool.acquire().await.map_err(StoreError::from)?;
+                        sending::accepted(&mut conn, self.ctx.tenant, self.id, self.channel, external_id).await?;
+                    }
+                    return Err(JobError::Fenced);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_end(&self, end: &End) -> Result<Done, JobError> {
+        let mut tx = self.ctx.begin().await?;
+        let conn: &mut PgConnection = &mut tx;
+        let (tenant, mut burials) = (self.ctx.tenant, Vec::new());
+        match end {
+            End::Accepted { external_id } => {
+                // A receipt of this moment may hold the id: it is there when this is tried again.
+                let written = sending::accepted(conn, tenant, self.id, self.channel, external_id).await;
+                written.map_err(|error| if error.violated().is_some() { StoreError::Stale("a receipt") } else { error })?;
+            }
+            End::Failed { errors } => sending::gave_up(conn, tenant, self.id, "failed", errors).await?,
+            End::Unknown { errors } => sending::gave_up(conn, tenant, self.id, "unknown", errors).await?,
+            End::Buried { errors, error } => {
+                sending::gave_up(conn, tenant, self.id, "failed", errors).await?;
+                tracing::error!(class = error.class(), %error, message = %self.id, "dead letter: see `switchboard jobs list --dead`");
+                metrics::counter!("switchboard_jobs_dead_total", "kind" => SendOutbound::KIND).increment(1);
+                burials.extend(self.ctx.only_job().map(|job| error.burial(job, SendOutbound::KIND, self.ctx.attempt)));
+            }
+        }
+        self.ctx.commit_burying(tx, &burials).await
+    }
+}
+
+/// How the channel knows the customer.
+fn recipient(begun: &Begun) -> PersonRef {
+    let is_phone = |id: &&String| id.bytes().all(|byte| byte.is_ascii_digit());
+    let phone = begun.customer_phone.as_deref().map(|phone| phone.trim_start_matches('+'));
+    // A number that the customer was given by hand counts only if the channel knows no other.
+    let known = phone.filter(|phone| begun.identities.iter().any(|id| id == phone));
+    PersonRef {
+        phone: known
+            .or_else(|| begun.identities.iter().find(is_phone).map(String::as_str))
+            .or(phone.filter(|_| begun.identities.is_empty()))
+            .map(str::to_owned),
+        user_id: begun.identities.iter().find(|id| !is_phone(id)).cloned(),
+        name: None,
+    }
+}

@@ -1,0 +1,172 @@
+//! The steps of sending a message, as rows see them. A message is `sending` from before its call until what became of it is written:
+//! whoever finds it so without a call of its own knows that the answer was lost.
+
+use crate::StoreError;
+use chrono::{DateTime, Utc};
+use domain::{ChannelInstanceId, ChannelType, MessageId, TenantId};
+use serde_json::{Map, Value};
+use sqlx::PgConnection;
+
+/// A message that is to be sent, before anything is done about it.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// `chat_messages.status`.
+    pub status: String,
+    /// The provider has it.
+    pub accepted: bool,
+    pub channel: ChannelInstanceId,
+    /// The channel cannot send until somebody sees to it.
+    pub channel_in_error: bool,
+    pub written_at: DateTime<Utc>,
+    /// The time by which jobs go.
+    pub now: DateTime<Utc>,
+}
+
+/// A message that is `sending` now.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    pub channel_kind: Option<ChannelType>,
+    pub channel_external_id: Option<String>,
+    /// Sealed values by name.
+    pub secrets: Map<String, Value>,
+    pub message_type: String,
+    pub content: Option<String>,
+    pub media: Option<Value>,
+    pub reply_to: Option<String>,
+    pub meta: Value,
+    /// E.164 with `+`.
+    pub customer_phone: Option<String>,
+    /// The channel's ids of the customer, the newest first.
+    pub identities: Vec<String>,
+}
+
+/// Looks at a message. `None`: there is none.
+pub async fn look_at(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> Result<Option<Waiting>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        SELECT m.status, m.external_id IS NOT NULL AS "accepted!", m.channel_instance_id, ch.status = 'ERROR' AS "channel_in_error!", m.created_at,
+               ledger_now() AS "now!"
+        FROM chat_messages m JOIN channel_instances ch ON ch.tenant_id = m.tenant_id AND ch.id = m.channel_instance_id
+        WHERE m.tenant_id = $1 AND m.id = $2 AND m.direction = 'outbound'
+        "#,
+        tenant.0,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Waiting {
+        status: row.status,
+        accepted: row.accepted,
+        channel: ChannelInstanceId(row.channel_instance_id),
+        channel_in_error: row.channel_in_error,
+        written_at: row.created_at,
+        now: row.now,
+    }))
+}
+
+/// Makes a message `sending` that is `pending`, or that failed without ever having been accepted. `None`: it is not, or its channel cannot send.
+pub async fn begin(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> Result<Option<Begun>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        UPDATE chat_messages m SET status = 'sending', errors = NULL
+        FROM chat_conversations c
+        JOIN customers cu ON cu.tenant_id = c.tenant_id AND cu.id = c.customer_id
+        JOIN channel_instances ch ON ch.tenant_id = c.tenant_id AND ch.id = c.channel_instance_id
+        WHERE m.tenant_id = $1 AND m.id = $2 AND m.status IN ('pending', 'failed') AND m.external_id IS NULL
+          AND c.tenant_id = $1 AND c.id = m.conversation_id AND ch.status <> 'ERROR'
+        RETURNING ch.type AS kind, ch.external_id AS channel_external_id, ch.secrets, m.message_type, m.content, m.media, m.reply_to,
+                  coalesce(m.meta, '{}') AS "meta!", cu.phone_number AS customer_phone,
+                  ARRAY(SELECT i.external_id FROM customer_identities i
+                        WHERE i.tenant_id = c.tenant_id AND i.customer_id = c.customer_id AND i.channel_instance_id = c.channel_instance_id
+                        ORDER BY i.created_at DESC, i.external_id) AS "identities!"
+        "#,
+        tenant.0,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Begun {
+        channel_kind: ChannelType::parse(&row.kind),
+        channel_external_id: row.channel_external_id,
+        secrets: if let Value::Object(map) = row.secrets { map } else { Map::new() },
+        message_type: row.message_type,
+        content: row.content,
+        media: row.media,
+        reply_to: row.reply_to,
+        meta: row.meta,
+        customer_phone: row.customer_phone,
+        identities: row.identities,
+    }))
+}
+
+/// The provider does not have it and will be asked again: `pending` as before.
+pub async fn put_back(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> Result<(), StoreError> {
+    sqlx::query!("UPDATE chat_messages SET status = 'pending' WHERE tenant_id = $1 AND id = $2 AND status = 'sending'", tenant.0, id.0)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The provider has it, as `external_id`. Receipts that were faster are taken over: a status only moves forward.
+pub async fn accepted(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    id: MessageId,
+    channel: ChannelInstanceId,
+    external_id: &str,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        WITH early AS (
+          DELETE FROM chat_messages WHERE tenant_id = $1 AND channel_instance_id = $3 AND external_id = $4 AND conversation_id IS NULL
+          RETURNING status, errors, reactions)
+        UPDATE chat_messages m
+        SET external_id = $4, errors = e.errors, reactions = coalesce(m.reactions, e.reactions),
+            status = CASE WHEN message_status_rank(e.status) > message_status_rank('sent') THEN e.status ELSE 'sent' END
+        FROM (SELECT 1) one LEFT JOIN early e ON true
+        WHERE m.tenant_id = $1 AND m.id = $2 AND m.external_id IS NULL
+        "#,
+        tenant.0,
+        id.0,
+        channel.0,
+        external_id
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// It will not be sent (`failed`), or nobody knows whether it was (`unknown`); `errors` says why.
+pub async fn gave_up(conn: &mut PgConnection, tenant: TenantId, id: MessageId, status: &str, errors: &Value) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE chat_messages SET status = $3, errors = $4 WHERE tenant_id = $1 AND id = $2 AND status IN ('pending', 'sending')",
+        tenant.0,
+        id.0,
+        status,
+        errors
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The channel cannot send any more, unless its secrets have been replaced since. True if that is new.
+pub async fn channel_failed(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    channel: ChannelInstanceId,
+    secrets: &Map<String, Value>,
+    reason: &str,
+) -> Result<bool, StoreError> {
+    let result = sqlx::query!(
+        "UPDATE channel_instances SET status = 'ERROR', metadata = metadata || jsonb_build_object('error', $4::text), updated_at = now()
+         WHERE tenant_id = $1 AND id = $2 AND secrets = $3 AND status <> 'ERROR'",
+        tenant.0,
+        channel.0,
+        Value::Object(secrets.clone()),
+        reason
+    )
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
