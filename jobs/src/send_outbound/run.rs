@@ -226,7 +226,9 @@ impl Sending<'_> {
             End::Accepted { external_id } => {
                 // A receipt of this moment may hold the id: it is there when this is tried again.
                 let written = sending::accepted(conn, tenant, self.id, self.channel, external_id).await;
-                written.map_err(|error| if error.violated().is_some() { StoreError::Stale("a receipt") } else { error })?;
+                written.map_err(
+                    |error| if error.violated() == Some("chat_messages_external") { StoreError::Stale("a receipt") } else { error },
+                )?;
             }
             End::Failed { errors } => sending::gave_up(conn, tenant, self.id, "failed", errors).await?,
             End::Unknown { errors } => sending::gave_up(conn, tenant, self.id, "unknown", errors).await?,

@@ -122,7 +122,7 @@ pub async fn accepted(
           RETURNING status, errors, reactions)
         UPDATE chat_messages m
         SET external_id = $4, errors = e.errors, reactions = coalesce(m.reactions, e.reactions),
-            status = CASE WHEN message_status_rank(e.status) > message_status_rank('sent') THEN e.status ELSE 'sent' END
+            status = CASE WHEN e.status IS NOT NULL AND message_status_rank(e.status) > message_status_rank('sent') THEN e.status ELSE 'sent' END
         FROM (SELECT 1) one LEFT JOIN early e ON true
         WHERE m.tenant_id = $1 AND m.id = $2 AND m.external_id IS NULL
         "#,
