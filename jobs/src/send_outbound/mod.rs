@@ -34,7 +34,7 @@ impl Job for SendOutbound {
     };
 
     async fn run(self, ctx: &JobContext) -> Result<Done, JobError> {
-        run::run(self.message_id, ctx).await
+        Box::pin(run::run(self.message_id, ctx)).await
     }
 }
 

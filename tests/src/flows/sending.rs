@@ -33,7 +33,7 @@ impl Desk {
 
     /// The same, with a worker that sends.
     async fn sending() -> Self {
-        let mut desk = Self::open().await;
+        let mut desk = Box::pin(Self::open()).await;
         desk.app.start_worker(SENDING).await;
         desk
     }

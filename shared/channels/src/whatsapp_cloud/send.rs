@@ -16,25 +16,27 @@ const PAIR_WAIT: Then = Then::Wait { delay: Duration::from_secs(6), all: false }
 pub(super) const SENDER: Sender = Sender { token: "accessToken", compose, read };
 
 fn compose(account: &Account, message: &Outgoing) -> Result<Call, Refusal> {
-    let mut body = json!({
-        "messaging_product": "whatsapp",
-        "recipient_type": "individual",
-        "type": message.message_type,
-        // Comes back with every receipt, so that a receipt finds the message even when the answer to this call is lost.
-        "biz_opaque_callback_data": message.id.to_string(),
-    });
     // A person whose number is not known is reached by the user id that WhatsApp gave them
     // (https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids).
-    match (&message.to.phone, &message.to.user_id) {
-        (Some(phone), _) => body["to"] = json!(phone),
-        (None, Some(user)) => body["recipient"] = json!(user),
+    let (field, recipient) = match (&message.to.phone, &message.to.user_id) {
+        (Some(phone), _) => ("to", phone),
+        (None, Some(user)) => ("recipient", user),
         (None, None) => return Err(Refusal::give_up("Nothing is known of the customer that WhatsApp could send to")),
-    }
+    };
+    let mut body = Map::new();
+    let mut put = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
+    put("messaging_product", json!("whatsapp"));
+    put("recipient_type", json!("individual"));
+    put(field, json!(recipient));
+    // Comes back with every receipt, so that a receipt finds the message even when the answer to this call is lost.
+    put("biz_opaque_callback_data", json!(message.id.to_string()));
     if let Some(answered) = &message.reply_to {
-        body["context"] = json!({"message_id": answered});
+        put("context", json!({"message_id": answered}));
     }
-    body[&message.message_type] = content(message)?;
-    Ok(Call { url: meta_graph::edge(&account.urls.meta_graph, &account.external_id, "messages"), bearer: account.token.clone(), body })
+    put("type", json!(message.message_type));
+    put(&message.message_type, content(message)?);
+    let url = meta_graph::edge(&account.urls.meta_graph, &account.external_id, "messages");
+    Ok(Call { url, bearer: account.token.clone(), body: Value::Object(body) })
 }
 
 fn content(message: &Outgoing) -> Result<Value, Refusal> {
@@ -43,11 +45,15 @@ fn content(message: &Outgoing) -> Result<Value, Refusal> {
         "text" => Ok(json!({"body": message.content.as_deref().unwrap_or_default(), "preview_url": true})),
         "template" => {
             let template = kept("template").ok_or_else(|| Refusal::give_up("The template's name and language are missing"))?;
-            let mut content = json!({"name": template["name"], "language": {"code": template["language"]}});
-            if template["components"].as_array().is_some_and(|components| !components.is_empty()) {
-                content["components"] = template["components"].clone();
+            let part = |name: &str| template.get(name).cloned().unwrap_or_default();
+            let (named, components) = (json!({"name": part("name"), "language": {"code": part("language")}}), part("components"));
+            match (named, components) {
+                (Value::Object(mut content), Value::Array(components)) if !components.is_empty() => {
+                    content.insert("components".to_owned(), Value::Array(components));
+                    Ok(Value::Object(content))
+                }
+                (named, _) => Ok(named),
             }
-            Ok(content)
         }
         "interactive" => kept("interactive").cloned().ok_or_else(|| Refusal::give_up("The buttons or list are missing")),
         kind @ ("image" | "video" | "audio" | "document") => {
