@@ -68,9 +68,11 @@ impl Lanes {
             lane.calls += 1;
             return Ok(Pass { lanes: self.clone(), channel, since: now });
         }
-        // Those who wait come back one by one, as fast as calls end, so that waiting costs little however many wait.
+        // Those who wait come back one by one, as fast as calls end when all is well, so that waiting costs little however many wait,
+        // and none waits for long once it is over.
         let soonest = now + open_in + lane.call.min(Duration::from_secs(1));
-        lane.turn = lane.turn.max(soonest) + lane.call / u32::try_from(width).unwrap_or(u32::MAX);
+        let next = lane.turn.max(soonest) + lane.call / u32::try_from(self.width).unwrap_or(u32::MAX);
+        lane.turn = next.min(soonest + LONGEST_CLOSED);
         Err(lane.turn.saturating_duration_since(now))
     }
 

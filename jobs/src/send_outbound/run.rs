@@ -16,7 +16,7 @@ use platform::Secret;
 use serde_json::{Map, Value};
 use std::time::Duration;
 use store::{
-    PgConnection, StoreError, channels as stored_channels,
+    PgConnection, PoolConnection, StoreError, channels as stored_channels,
     sending::{self, Begun, Waiting},
 };
 
@@ -55,8 +55,9 @@ enum End {
 }
 
 pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobError> {
-    let mut conn = ctx.services.pool.acquire().await.map_err(StoreError::from)?;
-    let Some(message) = sending::look_at(&mut conn, ctx.tenant, id).await? else { return Ok(Done::WITHOUT_EFFECTS) };
+    // No connection is held from one step to the next: a run that waits for a second one would keep the first from others.
+    let found = sending::look_at(&mut *connection(ctx).await?, ctx.tenant, id).await?;
+    let Some(message) = found else { return Ok(Done::WITHOUT_EFFECTS) };
     let this = Sending { id, channel: message.channel, ctx };
     if message.accepted {
         return Ok(Done::WITHOUT_EFFECTS);
@@ -76,9 +77,13 @@ pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobErro
         Ok(pass) => pass,
         Err(delay) => return this.wait(&message, delay, "The provider could not be reached for 24 hours").await,
     };
-    let Some(begun) = sending::begin(&mut conn, ctx.tenant, id).await? else { return Err(JobError::Snooze(Duration::from_secs(1))) };
-    drop(conn);
+    let begun = sending::begin(&mut *connection(ctx).await?, ctx.tenant, id).await?;
+    let Some(begun) = begun else { return Err(JobError::Snooze(Duration::from_secs(1))) };
     this.send(&message, begun, pass).await
+}
+
+async fn connection(ctx: &JobContext) -> Result<PoolConnection, StoreError> {
+    Ok(ctx.services.pool.acquire().await?)
 }
 
 impl Sending<'_> {
@@ -113,10 +118,12 @@ impl Sending<'_> {
         let sender = sender.ok_or_else(|| Refusal::give_up("Messages cannot be sent on channels of this type"))?;
         let no_token = || Refusal::give_up("The channel has no access token: give it one and send again");
         let sealed = begun.secrets.get(sender.token).and_then(Value::as_str).ok_or_else(no_token)?;
-        let token: Secret = services
-            .sealing
-            .open(&stored_channels::secret_place(self.channel, sender.token), sealed)
-            .map_err(|error| Refusal { then: Then::Reconnect, code: None, reason: error.to_string(), detail: None })?;
+        let place = stored_channels::secret_place(self.channel, sender.token);
+        let token: Secret = services.sealing.open(&place, sealed).map_err(|error| {
+            // The operator's trouble, not the tenant's: it waits until the key is right again.
+            tracing::error!(channel = %self.channel, %error, "a channel's token cannot be opened, so its messages wait");
+            Refusal { then: Then::Unavailable, ..Refusal::give_up("The channel's token cannot be read here") }
+        })?;
         let external_id = begun.channel_external_id.clone().ok_or_else(no_token)?;
         let account = Account { external_id, token, urls: services.providers.clone() };
         let message = Outgoing {
@@ -149,7 +156,7 @@ impl Sending<'_> {
             }
             Then::Reconnect => {
                 pass.answered();
-                let mut conn = self.ctx.services.pool.acquire().await.map_err(StoreError::from)?;
+                let mut conn = connection(self.ctx).await?;
                 if sending::channel_failed(&mut conn, self.ctx.tenant, self.channel, secrets, &refusal.reason).await? {
                     tracing::warn!(channel = %self.channel, reason = refusal.reason, "a channel cannot send until somebody sees to it");
                 }
@@ -190,7 +197,7 @@ impl Sending<'_> {
     }
 
     async fn put_back(&self) -> Result<(), JobError> {
-        let mut conn = self.ctx.services.pool.acquire().await.map_err(StoreError::from)?;
+        let mut conn = connection(self.ctx).await?;
         Ok(sending::put_back(&mut conn, self.ctx.tenant, self.id).await?)
     }
 
@@ -208,7 +215,7 @@ impl Sending<'_> {
                 // Somebody else has the job, and took the message for lost. What the provider said is true all the same.
                 Err(JobError::Fenced) => {
                     if let End::Accepted { external_id } = &end {
-                        let mut conn = self.ctx.services.pool.acquire().await.map_err(StoreError::from)?;
+                        let mut conn = connection(self.ctx).await?;
                         sending::accepted(&mut conn, self.ctx.tenant, self.id, self.channel, external_id).await?;
                     }
                     return Err(JobError::Fenced);

@@ -9,6 +9,7 @@ pub mod machine;
 pub mod medians;
 pub mod numbers;
 pub mod processes;
+pub mod provider;
 pub mod report;
 pub mod scenario;
 pub mod stored;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bench::lab::{self, LabArgs};
-use bench::scenario::{backlog, fair, idle, load_only, reads, rest, soak, storm};
+use bench::scenario::{backlog, fair, idle, load_only, reads, rest, sends, soak, storm};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +31,8 @@ enum Scenario {
     Soak(soak::Soak),
     /// What frontends read, with a million messages stored
     Reads(reads::Reads),
+    /// Messages to a provider: rate, order, nothing twice
+    Sends(sends::Sends),
     /// Memory at rest
     Rest(rest::Rest),
     /// Send a storm to a server that runs already; nothing is set up or checked
@@ -73,6 +75,7 @@ async fn run(command: &Command) -> Result<bool> {
         Scenario::Fair(fair) => fair::run(lab, fair).await,
         Scenario::Soak(soak) => soak::run(lab, soak).await,
         Scenario::Reads(reads) => reads::run(lab, reads).await,
+        Scenario::Sends(sends) => sends::run(lab, sends).await,
         Scenario::Rest(rest) => rest::run(lab, rest).await,
         Scenario::Load(load) => return load_only::run(load).await.map(|()| true),
         Scenario::Medians { file } => return bench::medians::print(file).map(|()| true),

@@ -44,6 +44,8 @@ pub struct Lab {
     pub database: Database,
     pub redis: RedisServer,
     pub machine: Value,
+    /// Where providers are reached, if the scenario plays one.
+    pub provider: Option<String>,
 }
 
 impl Lab {
@@ -53,7 +55,7 @@ impl Lab {
         let redis = RedisServer::connect(&args.redis).await?;
         redis.claim(args.flush_redis).await?;
         let database = Database::create(&args.pg, &LabArgs::database_name()).await?;
-        let lab = Self { args: args.clone(), machine: machine::describe(&database, &redis).await?, database, redis };
+        let lab = Self { args: args.clone(), machine: machine::describe(&database, &redis).await?, database, redis, provider: None };
         lab.tool(&["migrate"]).await?;
         if !phone_number_ids.is_empty() {
             lab.tool(&["seed", "--whatsapp-numbers", &phone_number_ids.join(",")]).await?;
@@ -122,6 +124,8 @@ impl Lab {
             ("JWT_ACCESS_TTL", "6h".to_owned()),
             ("DESK_TOKEN_TTL", "6h".to_owned()),
             ("ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
+            ("SWITCHBOARD_ENCRYPTION_KEY", "bench-encryption-key".to_owned()),
+            ("META_GRAPH_URL", self.provider.clone().unwrap_or_else(|| "http://127.0.0.1:9".to_owned())),
             // What is measured is the service, not its limits.
             ("RATE_LIMIT_USER_PER_MIN", "0".to_owned()),
             ("RATE_LIMIT_SIGN_IN_PER_MIN", "0".to_owned()),

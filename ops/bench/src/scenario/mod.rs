@@ -6,5 +6,6 @@ pub mod idle;
 pub mod load_only;
 pub mod reads;
 pub mod rest;
+pub mod sends;
 pub mod soak;
 pub mod storm;

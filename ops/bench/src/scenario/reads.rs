@@ -36,9 +36,9 @@ pub struct Reads {
 }
 
 /// A tenant whose owner is signed in to two contracts.
-struct Tenant {
+pub(super) struct Tenant {
     id: i32,
-    token: String,
+    pub(super) token: String,
     desk_token: String,
 }
 
@@ -116,7 +116,7 @@ async fn paced(reads: &Reads, running: &Running, watched: &Watched, lists: &[(&'
     Ok((result, outcome.failed))
 }
 
-fn register(address: SocketAddr, count: usize) -> Result<Vec<(String, Tenant)>> {
+pub(super) fn register(address: SocketAddr, count: usize) -> Result<Vec<(String, Tenant)>> {
     let mut http = HttpConnection::open(address)?;
     let mut post = |path: &str, body: &Value| -> Result<Value> {
         let body = body.to_string();
