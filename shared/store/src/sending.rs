@@ -76,8 +76,10 @@ pub async fn begin(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> 
           AND c.tenant_id = $1 AND c.id = m.conversation_id AND ch.status <> 'ERROR'
         RETURNING ch.type AS kind, ch.external_id AS channel_external_id, ch.secrets, m.message_type, m.content, m.media, m.reply_to,
                   coalesce(m.meta, '{}') AS "meta!", cu.phone_number AS customer_phone,
-                  ARRAY(SELECT i.external_id FROM customer_identities i
-                        WHERE i.tenant_id = c.tenant_id AND i.customer_id = c.customer_id AND i.channel_instance_id = c.channel_instance_id
+                  -- By the customer first, who has a few; a channel has everybody's.
+                  ARRAY(SELECT i.external_id FROM (
+                          SELECT * FROM customer_identities x WHERE x.tenant_id = c.tenant_id AND x.customer_id = c.customer_id OFFSET 0) i
+                        WHERE i.channel_instance_id = c.channel_instance_id
                         ORDER BY i.created_at DESC, i.external_id) AS "identities!"
         "#,
         tenant.0,
@@ -117,9 +119,10 @@ pub async fn accepted(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
-        WITH early AS (
-          DELETE FROM chat_messages WHERE tenant_id = $1 AND channel_instance_id = $3 AND external_id = $4 AND conversation_id IS NULL
-          RETURNING status, errors, reactions)
+        WITH found AS MATERIALIZED (SELECT id FROM chat_messages WHERE tenant_id = $1 AND channel_instance_id = $3 AND external_id = $4),
+        early AS (
+          DELETE FROM chat_messages p USING found WHERE p.tenant_id = $1 AND p.id = found.id AND p.message_type = 'placeholder'
+          RETURNING p.status, p.errors, p.reactions)
         UPDATE chat_messages m
         SET external_id = $4, errors = e.errors, reactions = coalesce(m.reactions, e.reactions),
             status = CASE WHEN e.status IS NOT NULL AND message_status_rank(e.status) > message_status_rank('sent') THEN e.status ELSE 'sent' END
