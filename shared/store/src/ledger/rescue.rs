@@ -36,8 +36,9 @@ pub async fn rescue(pool: &PgPool, limit_seconds: f64, max_crashes: i16) -> Resu
         r#"
         UPDATE jobs SET state = 'queued', locked_by = NULL, run_at = NULL, position = nextval('job_positions'),
                attempt = attempt - 1, crashes = crashes + 1, errors = errors || jsonb_build_array($1::jsonb || jsonb_build_object('at', ledger_now()))
-        WHERE id IN (SELECT id FROM jobs j WHERE state = 'running' AND NOT EXISTS (SELECT FROM job_workers w WHERE w.id = j.locked_by)
-                     ORDER BY id FOR UPDATE SKIP LOCKED)
+        -- locked_by, and no order: so that it is found by jobs_running, not by a walk over all that waits.
+        WHERE id IN (SELECT id FROM jobs j WHERE state = 'running' AND locked_by IS NOT NULL
+                       AND NOT EXISTS (SELECT FROM job_workers w WHERE w.id = j.locked_by) FOR UPDATE SKIP LOCKED)
         RETURNING id
         "#,
         error
