@@ -56,6 +56,13 @@ impl Settings {
         Ok(store::connect(self.database_url()?, role, "switchboard", 4)?)
     }
 
+    /// These, and what was made besides.
+    pub(crate) fn knowing(&self, made: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut kept = self.kept.clone();
+        kept.extend(made);
+        Self { given: self.given.clone(), kept, root: self.root.clone(), home: self.home.clone() }
+    }
+
     /// Who acts, for the audit log.
     pub(crate) fn actor(&self) -> Actor {
         let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| self.given(name)).map(str::to_owned);

@@ -3,8 +3,8 @@
 
 use super::reads::register;
 use super::storm::{plan, send};
-use crate::lab::{Lab, LabArgs, Plan};
 use crate::http::HttpConnection;
+use crate::lab::{Lab, LabArgs, Plan};
 use crate::numbers::{per_second, rounded};
 use crate::processes;
 use crate::provider::Provider;
