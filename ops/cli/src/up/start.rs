@@ -44,7 +44,7 @@ pub(super) async fn start(
     let env = environment(settings, home, &services, port)?;
     let password = env.iter().find(|(name, _)| name == "DEMO_PASSWORD").map_or("", |(_, value)| value.as_str());
     // With the key that was just made: the demo number's token is sealed with it.
-    let made = settings.knowing(env.iter().map(|(name, value)| (name.to_string(), value.clone())));
+    let made = settings.knowing(env.iter().cloned());
     let filled = seed::fill(&pool, &made, &channel, password).await?;
     let story = if filled { "filled with people, chats and tickets" } else { "there already" };
     console
