@@ -114,7 +114,7 @@ async fn measure(args: &LabArgs, sends: &Sends) -> Result<Report> {
         .query_one("SELECT count(*) FROM chat_messages WHERE direction = 'outbound' AND status = 'sent' AND external_id IS NOT NULL", &[])
         .await?
         .try_get(0)?;
-    let came = provider.came.borrow();
+    let came = provider.came.take();
     let report = Report {
         scenario: "sends",
         passed: came.messages == messages && came.twice == 0 && came.out_of_order == 0 && usize::try_from(sent)? == messages,
