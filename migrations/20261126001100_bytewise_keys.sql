@@ -1,4 +1,5 @@
--- Keys are compared byte by byte, whatever the locale of the database: strcoll() is most of the cost of finding a row by text.
+-- Keys are compared byte by byte, whatever the locale of the database: no order of a language is asked of them, and strcoll() costs
+-- every step of a search.
 DROP TRIGGER count_updated ON chat_conversations;
 ALTER TABLE chat_conversations ALTER COLUMN status TYPE text COLLATE "C", ALTER COLUMN channel_source TYPE varchar(32) COLLATE "C";
 CREATE TRIGGER count_updated AFTER UPDATE ON chat_conversations FOR EACH ROW

@@ -241,12 +241,16 @@ impl Sending<'_> {
             End::Unknown { errors } => sending::gave_up(conn, tenant, self.id, "unknown", errors).await?,
             End::Buried { errors, error } => {
                 sending::gave_up(conn, tenant, self.id, "failed", errors).await?;
-                tracing::error!(class = error.class(), %error, message = %self.id, "dead letter: see `switchboard jobs list --dead`");
-                metrics::counter!("switchboard_jobs_dead_total", "kind" => SendOutbound::KIND).increment(1);
                 burials.extend(self.ctx.only_job().map(|job| error.burial(job, SendOutbound::KIND, self.ctx.attempt)));
             }
         }
-        self.ctx.commit_burying(tx, &burials).await
+        let done = self.ctx.commit_burying(tx, &burials).await?;
+        // Only what is really written is told, and once.
+        if let End::Buried { error, .. } = end {
+            tracing::error!(class = error.class(), %error, message = %self.id, "dead letter: see `switchboard jobs list --state dead`");
+            metrics::counter!("switchboard_jobs_dead_total", "kind" => SendOutbound::KIND).increment(1);
+        }
+        Ok(done)
     }
 }
 
