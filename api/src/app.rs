@@ -4,7 +4,7 @@ use crate::{
     App,
     auth::{KeyError, Passwords, Provider, RefreshTokens, Sessions, Tokens},
     health::Health,
-    ingress::{Backlog, GroupCommit, Inbox, LARGEST_KIB, Limits, Measures, MetaWebhook, Seldom},
+    ingress::{Backlog, ChannelSecrets, GroupCommit, Inbox, Intake, LARGEST_KIB, Limits, Measures, MetaWebhook, Seldom, TelegramWebhook},
     middleware::{self, rate_limit::Limiter},
     partitions, routes,
     state::{AppState, Settings},
@@ -88,21 +88,29 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
     }
 
     let (inbox, writer) = Inbox::start(limits, commit, measures.clone());
-    let webhook = MetaWebhook {
-        verify_tokens: config.meta_verify_tokens.clone(),
-        key: config.meta_app_secret.as_ref().map(|secret| SignatureKey::new(secret.expose().as_bytes())),
+    let intake = Arc::new(Intake {
         inbox: inbox.clone(),
         measures,
         clock: clock.clone(),
         refusals: AtomicU8::new(0),
-        unverified: Seldom::default(),
         reading: Semaphore::new(config.inbox_max_bytes.div_ceil(1024).clamp(LARGEST_KIB, Semaphore::MAX_PERMITS)),
+    });
+    let sealing = Arc::new(Sealing::new(config.encryption_key.as_ref(), &config.old_encryption_keys));
+    let secrets = Arc::new(ChannelSecrets::new(pool.clone(), sealing.clone()));
+    let webhook = MetaWebhook {
+        intake: intake.clone(),
+        verify_tokens: config.meta_verify_tokens.clone(),
+        key: config.meta_app_secret.as_ref().map(|secret| SignatureKey::new(secret.expose().as_bytes())),
+        secrets: secrets.clone(),
+        unverified: Seldom::default(),
     };
+    let telegram = TelegramWebhook { intake, secrets, unverified: Seldom::default() };
     let health = Arc::new(Health::new(pool.clone(), redis.clone(), clock.clone()));
-    let app = shared_state(config, address, inbox.clone(), waker, redis, (clock, health.clone()))?;
+    let app = shared_state(config, address, inbox.clone(), waker, redis, (clock, health.clone()), sealing)?;
     let routes = routes::all(routes::Parts {
         app,
         webhook,
+        telegram,
         health,
         metrics: config.metrics_port.is_none().then_some(metrics),
         origins: config.http.cors_origins.clone(),
@@ -123,6 +131,7 @@ fn shared_state(
     waker: Waker,
     redis: Option<redis::Client>,
     (clock, health): (Arc<dyn Clock>, Arc<Health>),
+    sealing: Arc<Sealing>,
 ) -> Result<App, StartError> {
     let http = &config.http;
     let public_url = http.public_url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", address.port()));
@@ -141,7 +150,7 @@ fn shared_state(
         passwords: Passwords::new(),
         sessions: Sessions::new(tenants.clone()),
         tenants,
-        sealing: Sealing::new(config.encryption_key.as_ref(), &config.old_encryption_keys),
+        sealing,
         limiter: Limiter::new(redis, clock.clone()),
         clock,
         oidc,

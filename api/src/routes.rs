@@ -3,7 +3,7 @@
 use crate::{
     App, contracts,
     health::Health,
-    ingress::{Handshake, MetaWebhook, Receive},
+    ingress::{Handshake, MetaWebhook, Receive, TelegramWebhook},
     middleware, openapi,
 };
 use platform::metrics::MetricsHandle;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 pub(crate) struct Parts {
     pub app: App,
     pub webhook: MetaWebhook,
+    pub telegram: TelegramWebhook,
     pub health: Arc<Health>,
     /// `None`: metrics have a port of their own.
     pub metrics: Option<MetricsHandle>,
@@ -27,8 +28,14 @@ pub(crate) struct Parts {
 /// All routes, and the document of them.
 pub(crate) fn all(parts: Parts) -> Result<Router, serde_json::Error> {
     let (webhook, health) = (Arc::new(parts.webhook), parts.health);
+    let meta = |path| {
+        let webhook = webhook.clone();
+        Router::with_path(path).post(Receive(webhook.clone())).get(Handshake(webhook.clone())).head(Handshake(webhook))
+    };
     let mut router = Router::new()
-        .push(Router::with_path("api/webhook").post(Receive(webhook.clone())).get(Handshake(webhook.clone())).head(Handshake(webhook)))
+        .push(meta("api/webhook"))
+        .push(meta("api/facebook/webhook"))
+        .push(Router::with_path("api/telegram/bot/webhook/{channel_instance_id}").post(parts.telegram))
         .push(Router::with_path("health").get(Shared(health.clone())).head(Shared(health)));
     if let Some(metrics) = parts.metrics {
         router = router.push(Router::with_path("metrics").get(Metrics(metrics.clone())).head(Metrics(metrics)));

@@ -36,7 +36,7 @@ pub(crate) struct AppState {
     pub refresh_tokens: RefreshTokens,
     pub passwords: Passwords,
     pub sessions: Sessions,
-    pub sealing: Sealing,
+    pub sealing: Arc<Sealing>,
     pub limiter: Limiter,
     pub oidc: Option<Provider>,
     pub health: Arc<Health>,

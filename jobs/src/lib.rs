@@ -7,11 +7,14 @@ pub mod error;
 pub mod handler;
 pub mod job;
 pub mod policy;
+mod provider_call;
 pub mod queue;
 pub mod wake;
 
+pub mod connect_channel;
 pub mod expire_override;
 pub mod import_contacts;
+pub mod look_up_profile;
 pub mod probe;
 pub mod process_webhook;
 pub mod resume_webhooks;

@@ -26,8 +26,8 @@ pub const WEBHOOKS: Queue = Queue { name: "webhooks", concurrency: 2, batch_weig
 pub const OUTBOUND: Queue = Queue { name: "outbound", concurrency: 96, batch_weight: None, window: Window::PerSlot(2) };
 /// Human overrides that end.
 pub const OVERRIDES: Queue = Queue { name: "overrides", concurrency: 16, batch_weight: None, window: Window::Fixed(2_000) };
-/// What people have done in the background: imports. They take long and much of the database, so two at once are enough.
-pub const CHORES: Queue = Queue { name: "chores", concurrency: 2, batch_weight: None, window: Window::PerSlot(1) };
+/// What is done in the background: imports, and asking providers about channels and people.
+pub const CHORES: Queue = Queue { name: "chores", concurrency: 8, batch_weight: None, window: Window::PerSlot(1) };
 /// Jobs for trying and measuring the engine; only with `SWITCHBOARD_BENCH_JOBS`.
 pub const PROBES: Queue = Queue { name: "probes", concurrency: 64, batch_weight: None, window: Window::Fixed(2_000) };
 

@@ -67,7 +67,7 @@ async fn main() -> anyhow::Result<()> {
         people: PeopleCache::default(),
         human_override_ttl: chrono::TimeDelta::from_std(config.human_override_ttl)?,
         http: platform::http::client()?,
-        providers: ProviderUrls { meta_graph: config.meta_graph_url.clone() },
+        providers: ProviderUrls { meta_graph: config.meta_graph_url.clone(), telegram: config.telegram_api_url.clone() },
         lanes: Arc::new(Lanes::new(concurrency(queue::OUTBOUND) / 2)),
         sealing: Sealing::new(config.encryption_key.as_ref(), &config.old_encryption_keys),
     });

@@ -1,8 +1,9 @@
 //! The kinds of jobs that workers run. A new kind is its folder in `jobs/src` and one line here.
 
 use jobs::{
-    Handler, expire_override::ExpireOverride, import_contacts::ImportContacts, probe::Probe, process_webhook::ProcessWebhook,
-    resume_webhooks::ResumeWebhooks, send_outbound::SendOutbound,
+    Handler, connect_channel::ConnectChannel, expire_override::ExpireOverride, import_contacts::ImportContacts,
+    look_up_profile::LookUpProfile, probe::Probe, process_webhook::ProcessWebhook, resume_webhooks::ResumeWebhooks,
+    send_outbound::SendOutbound,
 };
 
 /// All kinds. `probes`: also the one for trying the engine.
@@ -11,6 +12,8 @@ pub(crate) fn handlers(probes: bool) -> Vec<Handler> {
         Handler::batch::<ProcessWebhook>(),
         Handler::single::<SendOutbound>(),
         Handler::single::<ExpireOverride>(),
+        Handler::single::<ConnectChannel>(),
+        Handler::single::<LookUpProfile>(),
         Handler::single::<ImportContacts>(),
         Handler::single::<ResumeWebhooks>(),
     ];

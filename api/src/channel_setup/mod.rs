@@ -7,15 +7,17 @@ use crate::{
     auth::Caller,
     request::{self, Fields},
 };
+use ::channels::registry;
 use chrono::TimeDelta;
 use domain::{ChannelInstanceId, ChannelType};
 use fields::{BOT_ID, Form, Setting};
-use jobs::{process_webhook, queue};
+use jobs::{connect_channel, process_webhook, queue};
 use platform::SealingError;
 use serde_json::{Map, Value};
 use store::{
     PgConnection, StoreError, audit,
     channels::{self, Channel},
+    ledger,
 };
 
 /// Webhooks that came so long before their channel are processed once it is there.
@@ -58,6 +60,7 @@ impl App {
         };
         self.apply(&mut channel, given)?;
         channels::create(conn, caller.tenant, &channel).await.map_err(refused)?;
+        self.connect(conn, caller, &channel, &Map::new()).await?;
         audit::note(conn, caller.tenant, &caller.act("channel.create", channel.id)).await?;
         Ok(channel)
     }
@@ -70,7 +73,9 @@ impl App {
         mut channel: Channel,
         given: Given,
     ) -> Result<Channel, ApiError> {
+        let before = channel.secrets.clone();
         self.apply(&mut channel, given)?;
+        self.connect(conn, caller, &channel, &before).await?;
         channel.updated_at = channels::update(conn, caller.tenant, &channel).await.map_err(refused)?;
         audit::note(conn, caller.tenant, &caller.act("channel.update", channel.id)).await?;
         Ok(channel)
@@ -78,6 +83,9 @@ impl App {
 
     /// Has webhooks processed that named a channel before it was there. If this is missed, `switchboard replay --unroutable` does it.
     pub(crate) async fn take_up(&self, caller: &Caller, channel: &Channel) {
+        if registry::connector(channel.kind).is_some() {
+            self.waker.ring(queue::CHORES.name, [caller.tenant]);
+        }
         let Some(external_id) = &channel.external_id else { return };
         let requeue = async {
             let mut tx = self.operator.begin().await?;
@@ -97,6 +105,20 @@ impl App {
         }
     }
 
+    /// Has a provider told where the channel's webhooks go, if its secrets are new.
+    async fn connect(
+        &self,
+        conn: &mut PgConnection,
+        caller: &Caller,
+        channel: &Channel,
+        before: &Map<String, Value>,
+    ) -> Result<(), ApiError> {
+        if registry::connector(channel.kind).is_some() && channel.secrets != *before {
+            ledger::enqueue(conn, &[connect_channel::job_for(caller.tenant, channel.id, &self.public_url)]).await?;
+        }
+        Ok(())
+    }
+
     /// Checks what is given and puts it into `channel`.
     fn apply(&self, channel: &mut Channel, given: Given) -> Result<(), ApiError> {
         let mut fields = Fields::default();
@@ -113,9 +135,23 @@ impl App {
         }
         if let Some(config) = given.config {
             self.apply_config(channel, config, &mut fields)?;
+            self.make_secret(channel)?;
         }
         apply_external_id(channel, given.external_id, &mut fields);
         fields.finish()
+    }
+
+    /// What the provider is to show with every webhook is made here, once.
+    fn make_secret(&self, channel: &mut Channel) -> Result<(), ApiError> {
+        let Some(connector) = registry::connector(channel.kind) else { return Ok(()) };
+        if channel.secrets.contains_key(connector.token) && !channel.secrets.contains_key(connector.secret) {
+            let mut bytes = [0_u8; 32];
+            aws_lc_rs::rand::fill(&mut bytes).map_err(|_| ApiError::internal(&"no random numbers"))?;
+            let place = channels::secret_place(channel.id, connector.secret);
+            let sealed = self.sealing.seal(&place, &hex::encode(bytes)).map_err(|error| not_sealed(&error))?;
+            channel.secrets.insert(connector.secret.to_owned(), Value::String(sealed));
+        }
+        Ok(())
     }
 
     fn apply_config(&self, channel: &mut Channel, config: Map<String, Value>, fields: &mut Fields) -> Result<(), ApiError> {

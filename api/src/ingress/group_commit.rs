@@ -117,7 +117,9 @@ impl GroupCommit {
         };
         let lanes = events.iter().map(|event| first_owner(event.naming, &event.channel_ids, &channels)).collect();
         for event in &mut events {
-            event.tenant_id = sole_owner(event.naming, &event.channel_ids, &channels);
+            if event.tenant_id.is_none() {
+                event.tenant_id = sole_owner(event.naming, &event.channel_ids, &channels);
+            }
         }
         Ok(Rows { events, lanes, trace: trace.map(|trace| trace.to_string()) })
     }

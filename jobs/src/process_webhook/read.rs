@@ -97,7 +97,13 @@ fn parse(event: &RawEvent) -> Parsed {
     let kind = channels::registry::find(&event.channel_kind);
     let parts = match kind {
         Some(kind) => {
-            (kind.parse)(&event.body).map(|events| events.into_iter().map(Part::from).collect()).map_err(|error| error.to_string())
+            let address = if kind.by_address { event.channel_ids.first() } else { None };
+            let part = |event: ChannelEvent| {
+                let mut part = Part::from(event);
+                part.channel_external_id = part.channel_external_id.or_else(|| address.cloned());
+                part
+            };
+            (kind.parse)(&event.body).map(|events| events.into_iter().map(part).collect()).map_err(|error| error.to_string())
         }
         None => Err(format!("there is no channel kind {}", event.channel_kind)),
     };

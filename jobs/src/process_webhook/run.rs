@@ -4,7 +4,7 @@ use super::{
     ProcessWebhook,
     read::{Contents, read},
 };
-use crate::{BatchJob, Claimed, Done, JobContext, JobError, enqueue::of_kind, expire_override};
+use crate::{BatchJob, Claimed, Done, JobContext, JobError, enqueue::of_kind, expire_override, look_up_profile};
 use domain::{JobId, RawEventId, TenantId};
 use std::collections::BTreeSet;
 use store::{
@@ -99,7 +99,8 @@ async fn write(batch: &[Claimed<ProcessWebhook>], ctx: &JobContext, isolating: b
 /// Jobs that follow from what was really written.
 async fn follow_up(conn: &mut PgConnection, ctx: &JobContext, written: &Written, split: &[NewJob]) -> Result<(), StoreError> {
     let overrides = written.overrides.iter().map(|set| expire_override::job_for(set, ctx.trace.as_deref()));
-    let jobs: Vec<NewJob> = overrides.chain(split.iter().cloned()).collect();
+    let profiles = written.identities.iter().filter_map(|identity| look_up_profile::job_for(identity, ctx.trace.as_deref()));
+    let jobs: Vec<NewJob> = overrides.chain(profiles).chain(split.iter().cloned()).collect();
     if jobs.is_empty() { Ok(()) } else { ctx.enqueue(conn, &jobs).await }
 }
 
@@ -157,7 +158,7 @@ fn report(batch: &[Claimed<ProcessWebhook>], items: &[Located], written: &Writte
     let events: usize = batch.iter().map(|job| job.payload.event_ids.len()).sum();
     let tenants: BTreeSet<TenantId> = items.iter().map(|item| item.channel.tenant_id).collect();
     metrics::counter!("switchboard_messages_written_total").increment(written.messages.len() as u64);
-    metrics::counter!("switchboard_receipts_applied_total").increment(written.statuses as u64);
+    metrics::counter!("switchboard_receipts_applied_total").increment(written.statuses.len() as u64);
     metrics::counter!("switchboard_webhook_parts_unrouted_total").increment(unrouted as u64);
     metrics::counter!("switchboard_webhook_parts_split_off_total").increment(rejected.split_off.len() as u64);
     if unrouted > 0 {
@@ -171,8 +172,8 @@ fn report(batch: &[Claimed<ProcessWebhook>], items: &[Located], written: &Writte
         events,
         tenants = tenants.len(),
         messages = written.messages.len(),
-        receipts = written.statuses,
-        changes = written.changes,
+        receipts = written.statuses.len(),
+        changes = written.changes.len(),
         unrouted,
         split_off = rejected.split_off.len(),
         dead = rejected.dead.len(),

@@ -4,7 +4,6 @@
 //! together with the job's end. A run that finds its message `sending` was preceded by one that died during its call: the
 //! answer is lost, the message is `unknown`, and the conversation goes on. It is never sent a second time.
 
-mod call;
 mod lanes;
 mod run;
 

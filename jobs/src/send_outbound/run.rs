@@ -1,22 +1,22 @@
 //! One run: look, begin, call, write what became of it.
 
-use super::{
-    SendOutbound,
-    call::{self, Lost},
-    lanes::Pass,
+use super::{SendOutbound, lanes::Pass};
+use crate::{
+    Done, Job, JobContext, JobError,
+    provider_call::{self, Lost},
 };
-use crate::{Done, Job, JobContext, JobError};
 use channels::{
     registry,
-    sending::{Account, Answer, Call, Outgoing, Refusal, Sender, Then},
+    sending::{Account, Answer, Call, Outgoing, Recipient, Refusal, Sender, Then},
 };
 use chrono::TimeDelta;
-use domain::{ChannelInstanceId, MessageId, PersonRef};
+use domain::{ChannelInstanceId, ChannelType, MessageId};
 use platform::Secret;
 use serde_json::{Map, Value};
 use std::time::Duration;
 use store::{
-    PgConnection, PoolConnection, StoreError, channels as stored_channels,
+    PgConnection, PoolConnection, StoreError,
+    channels::{self as stored_channels, Report},
     sending::{self, Begun, Waiting},
 };
 
@@ -32,6 +32,7 @@ const WRITE_PAUSE: Duration = Duration::from_millis(500);
 struct Sending<'a> {
     id: MessageId,
     channel: ChannelInstanceId,
+    kind: ChannelType,
     ctx: &'a JobContext,
 }
 
@@ -58,7 +59,9 @@ pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobErro
     // No connection is held from one step to the next: a run that waits for a second one would keep the first from others.
     let found = sending::look_at(&mut *connection(ctx).await?, ctx.tenant, id).await?;
     let Some(message) = found else { return Ok(Done::WITHOUT_EFFECTS) };
-    let this = Sending { id, channel: message.channel, ctx };
+    // The database knows no other types than ours.
+    let Some(kind) = message.channel_kind else { return Ok(Done::WITHOUT_EFFECTS) };
+    let this = Sending { id, channel: message.channel, kind, ctx };
     if message.accepted {
         return Ok(Done::WITHOUT_EFFECTS);
     }
@@ -94,7 +97,7 @@ impl Sending<'_> {
             Ok(composed) => composed,
             Err(refusal) => return self.refused(message, &secrets, refusal, &pass).await,
         };
-        match call::make(&self.ctx.services.http, &call).await {
+        match provider_call::make(&self.ctx.services.http, &call).await {
             Ok((status, retry_after, body)) => match (sender.read)(status, retry_after, &body) {
                 Answer::Accepted { external_id } => {
                     pass.answered();
@@ -106,7 +109,8 @@ impl Sending<'_> {
             },
             Err(Lost::Before(what)) => {
                 let reason = "The provider could not be reached".to_owned();
-                self.refused(message, &secrets, Refusal { then: Then::Unavailable, code: None, reason, detail: Some(what) }, &pass).await
+                self.refused(message, &secrets, Refusal { then: Then::Unavailable, detail: Some(what), ..Refusal::give_up(reason) }, &pass)
+                    .await
             }
             Err(Lost::After(what)) => self.unclear(what, &pass).await,
         }
@@ -114,7 +118,7 @@ impl Sending<'_> {
 
     fn compose(&self, begun: Begun) -> Result<(&'static Sender, Call), Refusal> {
         let services = &self.ctx.services;
-        let sender = begun.channel_kind.and_then(registry::sender);
+        let sender = registry::sender(self.kind);
         let sender = sender.ok_or_else(|| Refusal::give_up("Messages cannot be sent on channels of this type"))?;
         let no_token = || Refusal::give_up("The channel has no access token: give it one and send again");
         let sealed = begun.secrets.get(sender.token).and_then(Value::as_str).ok_or_else(no_token)?;
@@ -128,7 +132,9 @@ impl Sending<'_> {
         let account = Account { external_id, token, urls: services.providers.clone() };
         let message = Outgoing {
             id: self.id,
-            to: recipient(&begun),
+            to: Recipient { phone: begun.customer_phone.map(|phone| phone.trim_start_matches('+').to_owned()), ids: begun.identities },
+            since_inbound: begun.since_inbound,
+            by_person: begun.by_person,
             message_type: begun.message_type,
             content: begun.content,
             media: begun.media,
@@ -157,7 +163,8 @@ impl Sending<'_> {
             Then::Reconnect => {
                 pass.answered();
                 let mut conn = connection(self.ctx).await?;
-                if sending::channel_failed(&mut conn, self.ctx.tenant, self.channel, secrets, &refusal.reason).await? {
+                let report = Report { status: "ERROR", error: Some(&refusal.reason) };
+                if stored_channels::report(&mut conn, self.ctx.tenant, self.channel, secrets, report).await? {
                     tracing::warn!(channel = %self.channel, reason = refusal.reason, "a channel cannot send until somebody sees to it");
                 }
                 self.end(End::Failed { errors }).await
@@ -175,6 +182,17 @@ impl Sending<'_> {
                 pass.failed();
                 self.put_back().await?;
                 self.wait(message, Duration::from_secs(2), &refusal.reason).await
+            }
+            Then::Move => {
+                pass.answered();
+                if let Some(id) = &refusal.moved_to {
+                    sending::moved(&mut *connection(self.ctx).await?, self.ctx.tenant, self.id, id).await?;
+                }
+                if self.ctx.is_last_attempt {
+                    return self.end(End::Buried { errors, error: JobError::fail("moved", refusal.reason) }).await;
+                }
+                self.put_back().await?;
+                Err(JobError::retry("moved", refusal.reason))
             }
             Then::Wait { delay, all } => {
                 pass.answered();
@@ -216,7 +234,7 @@ impl Sending<'_> {
                 Err(JobError::Fenced) => {
                     if let End::Accepted { external_id } = &end {
                         let mut conn = connection(self.ctx).await?;
-                        sending::accepted(&mut conn, self.ctx.tenant, self.id, self.channel, external_id).await?;
+                        sending::accepted(&mut conn, self.ctx.tenant, self.id, (self.channel, self.kind), external_id).await?;
                     }
                     return Err(JobError::Fenced);
                 }
@@ -232,7 +250,7 @@ impl Sending<'_> {
         match end {
             End::Accepted { external_id } => {
                 // A receipt of this moment may hold the id: it is there when this is tried again.
-                let written = sending::accepted(conn, tenant, self.id, self.channel, external_id).await;
+                let written = sending::accepted(conn, tenant, self.id, (self.channel, self.kind), external_id).await;
                 written.map_err(
                     |error| if error.violated() == Some("chat_messages_external") { StoreError::Stale("a receipt") } else { error },
                 )?;
@@ -251,21 +269,5 @@ impl Sending<'_> {
             metrics::counter!("switchboard_jobs_dead_total", "kind" => SendOutbound::KIND).increment(1);
         }
         Ok(done)
-    }
-}
-
-/// How the channel knows the customer.
-fn recipient(begun: &Begun) -> PersonRef {
-    let is_phone = |id: &&String| id.bytes().all(|byte| byte.is_ascii_digit());
-    let phone = begun.customer_phone.as_deref().map(|phone| phone.trim_start_matches('+'));
-    // A number that the customer was given by hand counts only if the channel knows no other.
-    let known = phone.filter(|phone| begun.identities.iter().any(|id| id == phone));
-    PersonRef {
-        phone: known
-            .or_else(|| begun.identities.iter().find(is_phone).map(String::as_str))
-            .or(phone.filter(|_| begun.identities.is_empty()))
-            .map(str::to_owned),
-        user_id: begun.identities.iter().find(|id| !is_phone(id)).cloned(),
-        name: None,
     }
 }

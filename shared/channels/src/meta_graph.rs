@@ -13,6 +13,13 @@ pub(crate) fn edge(base: &str, object: &str, edge: &str) -> String {
     format!("{base}/{VERSION}/{object}/{edge}")
 }
 
+/// The address of some fields of an object.
+pub(crate) fn fields(base: &str, object: &str, fields: &str) -> String {
+    // Ids of Meta are digits; another could lead elsewhere.
+    let object: String = object.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("{base}/{VERSION}/{object}?fields={fields}")
+}
+
 /// What a code means: what to do, and a sentence for people.
 pub(crate) type Meaning = (Then, &'static str);
 
@@ -36,11 +43,11 @@ fn common(code: i64) -> Option<Meaning> {
     })
 }
 
-/// Reads an answer. `accepted` finds the message's id in the body of a good one; `meaning` knows a product's own codes.
+/// Reads an answer. `accepted` finds the message's id in the body of a good one; `meaning` knows a product's own codes and subcodes.
 pub(crate) fn read(
     (status, retry_after, body): (u16, Option<Duration>, &[u8]),
     accepted: fn(&Value) -> Option<&str>,
-    meaning: fn(i64) -> Option<Meaning>,
+    meaning: fn(i64, i64) -> Option<Meaning>,
 ) -> Answer {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     if (200..300).contains(&status) {
@@ -55,7 +62,8 @@ pub(crate) fn read(
     let said = |place: &str| body.pointer(place).and_then(Value::as_str).map(str::to_owned);
     let detail = said("/error/error_data/details").or_else(|| said("/error/error_user_msg")).or_else(|| said("/error/message"));
     let is_transient = body.pointer("/error/is_transient").and_then(Value::as_bool).unwrap_or(false);
-    let (then, reason) = meaning(code).or_else(|| common(code)).unwrap_or(match status {
+    let subcode = body.pointer("/error/error_subcode").and_then(Value::as_i64).unwrap_or(0);
+    let (then, reason) = meaning(code, subcode).or_else(|| common(code)).unwrap_or(match status {
         _ if is_transient => (Then::Unavailable, BUSY),
         429 => (wait(30), TOO_FAST),
         401 => (Then::Reconnect, ACCOUNT),
@@ -66,7 +74,7 @@ pub(crate) fn read(
         (Then::Wait { delay, all }, Some(asked)) => Then::Wait { delay: delay.max(asked), all },
         (then, _) => then,
     };
-    Answer::Refused(Refusal { then, code: Some(code), reason: reason.to_owned(), detail })
+    Answer::Refused(Refusal { then, code: Some(code), reason: reason.to_owned(), detail, moved_to: None })
 }
 
 /// An answer of something in between, or of a broken server.
@@ -79,5 +87,5 @@ fn without_code(status: u16, retry_after: Option<Duration>) -> Answer {
         400..=499 => (Then::GiveUp, "Meta does not take this message"),
         _ => return Answer::Unclear(format!("HTTP {status} that does not say whether the message was taken")),
     };
-    Answer::Refused(Refusal { then, code: None, reason: reason.to_owned(), detail: Some(format!("HTTP {status}")) })
+    Answer::Refused(Refusal { then, code: None, reason: reason.to_owned(), detail: Some(format!("HTTP {status}")), moved_to: None })
 }

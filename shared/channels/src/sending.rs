@@ -1,6 +1,7 @@
 //! Sending: what a provider is asked, and what its answer means. Values only; whoever sends makes the call.
 
-use domain::{MessageId, PersonRef};
+use chrono::TimeDelta;
+use domain::MessageId;
 use platform::Secret;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub struct Sender {
 #[derive(Clone, Debug)]
 pub struct ProviderUrls {
     pub meta_graph: String,
+    pub telegram: String,
 }
 
 /// What a message is sent from.
@@ -35,7 +37,7 @@ pub struct Account {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
     pub id: MessageId,
-    pub to: PersonRef,
+    pub to: Recipient,
     /// `text image video audio document template interactive`.
     pub message_type: String,
     /// The text or caption.
@@ -46,13 +48,27 @@ pub struct Outgoing {
     pub reply_to: Option<String>,
     /// What is specific to the type: `{template}`, `{interactive}`.
     pub meta: Value,
+    /// How long ago the customer last wrote in the conversation, if ever.
+    pub since_inbound: Option<TimeDelta>,
+    /// A person wrote it, not a bot or a service.
+    pub by_person: bool,
+}
+
+/// The customer, as far as is known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recipient {
+    /// Digits only: a number that the customer has, perhaps not on this channel.
+    pub phone: Option<String>,
+    /// The channel's ids of the customer, the newest first.
+    pub ids: Vec<String>,
 }
 
 /// A POST of JSON.
 #[derive(Clone, Debug)]
 pub struct Call {
-    pub url: String,
-    pub bearer: Secret,
+    /// May hold the token, where the provider wants it there.
+    pub url: Secret,
+    pub bearer: Option<Secret>,
     pub body: Value,
 }
 
@@ -77,6 +93,8 @@ pub struct Refusal {
     pub reason: String,
     /// What the provider said.
     pub detail: Option<String>,
+    /// The customer's new id, if that is what the refusal tells.
+    pub moved_to: Option<String>,
 }
 
 /// What to do about it.
@@ -92,12 +110,14 @@ pub enum Then {
     Reconnect,
     /// This message will never be taken.
     GiveUp,
+    /// The customer has another id now, [`Refusal::moved_to`]: again, there.
+    Move,
 }
 
 impl Refusal {
     /// A message that cannot be handed over as it is.
     pub fn give_up(reason: impl Into<String>) -> Self {
-        Self { then: Then::GiveUp, code: None, reason: reason.into(), detail: None }
+        Self { then: Then::GiveUp, code: None, reason: reason.into(), detail: None, moved_to: None }
     }
 
     /// As `chat_messages.errors` keeps it, in the shape in which Meta reports errors of messages.

@@ -2,7 +2,7 @@
 
 use crate::{DeliveryStatus, MessageId};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// One thing that happened on a channel, taken from one webhook body.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub enum EventBody {
     Message(Box<NewMessage>),
     /// A receipt for a message of ours.
     Status(StatusUpdate),
+    /// A receipt for all that a person was sent until some moment.
+    SeenUpTo(SeenUpTo),
     Edit(Box<MessageEdit>),
     Revoke(MessageRevoke),
     Reaction(MessageReaction),
@@ -68,6 +70,8 @@ pub struct NewMessage {
     pub direction: Direction,
     /// True for an echo: a person sent it from the business's own phone.
     pub from_business_phone: bool,
+    /// It is an echo that does not tell what we sent ourselves from what others did.
+    pub may_be_ours: bool,
     pub person: PersonRef,
     /// `text image video audio document sticker location contacts interactive button order system unsupported`, or
     /// another word of the provider that we do not know.
@@ -85,7 +89,7 @@ pub struct NewMessage {
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Media {
-    /// `image video audio document sticker`.
+    /// `image video audio document sticker`, or another word of the provider.
     #[serde(rename = "type")]
     pub kind: String,
     /// The provider's id, with which the file can be fetched.
@@ -99,6 +103,9 @@ pub struct Media {
     pub sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
+    /// What else the channel tells of it (Telegram: `fileId`, sizes).
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -111,6 +118,15 @@ pub struct StatusUpdate {
     pub at: Option<DateTime<Utc>>,
     /// The provider's errors, as it sent them, when `status` is `Failed`.
     pub errors: Option<Value>,
+}
+
+/// Everything that was sent to the person until `at` has come that far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenUpTo {
+    pub person: PersonRef,
+    /// `Delivered` or `Read`.
+    pub status: DeliveryStatus,
+    pub at: DateTime<Utc>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

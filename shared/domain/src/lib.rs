@@ -8,7 +8,7 @@ pub mod ids;
 pub mod user_role;
 
 pub use channel_event::{
-    ChannelEvent, Direction, EventBody, Media, MessageEdit, MessageReaction, MessageRevoke, NewMessage, PersonChanged, PersonRef,
+    ChannelEvent, Direction, EventBody, Media, MessageEdit, MessageReaction, MessageRevoke, NewMessage, PersonChanged, PersonRef, SeenUpTo,
     StatusUpdate,
 };
 pub use channel_type::{ChannelNaming, ChannelType};

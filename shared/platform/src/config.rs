@@ -35,6 +35,8 @@ pub struct Config {
     pub meta_verify_tokens: Vec<Secret>,
     /// `META_GRAPH_URL` (`https://graph.facebook.com`): where Meta's API is reached.
     pub meta_graph_url: String,
+    /// `TELEGRAM_API_URL` (`https://api.telegram.org`): where Telegram's Bot API is reached.
+    pub telegram_api_url: String,
     /// `LOG_LEVEL` (info): a level, or directives like `info,sqlx=debug`.
     pub log_level: String,
     /// `LOG_FORMAT` (text): `text` for people, `json` for collectors.
@@ -119,6 +121,9 @@ impl Config {
             meta_graph_url: source
                 .url("META_GRAPH_URL", &["http://", "https://"], "give the address of Meta's API, https://graph.facebook.com")?
                 .map_or_else(|| "https://graph.facebook.com".to_owned(), |url| url.trim_end_matches('/').to_owned()),
+            telegram_api_url: source
+                .url("TELEGRAM_API_URL", &["http://", "https://"], "give the address of Telegram's Bot API, https://api.telegram.org")?
+                .map_or_else(|| "https://api.telegram.org".to_owned(), |url| url.trim_end_matches('/').to_owned()),
             log_level: source.text("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
             log_format: source.choice("LOG_FORMAT", "use text or json", &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
             development: ["APP_ENV", "NODE_ENV"]

@@ -52,6 +52,41 @@ pub async fn find(pool: &PgPool, naming: ChannelNaming, ids: &[String]) -> Resul
     }
 }
 
+/// A sealed secret of a channel.
+#[derive(Clone, Debug)]
+pub struct ChannelSecret {
+    pub channel: ChannelRef,
+    pub sealed: String,
+}
+
+/// The sealed secrets of this name of the channels that webhooks name so. Those that have none are absent.
+pub async fn secrets_of(pool: &PgPool, naming: ChannelNaming, ids: &[String], name: &str) -> Result<Vec<ChannelSecret>, StoreError> {
+    let channels: Vec<ChannelRef> = find(pool, naming, ids).await?.into_iter().map(|(_, found)| found.channel).collect();
+    let rows = sqlx::query!(
+        r#"SELECT id, secrets ->> $2 AS "sealed!" FROM channel_instances WHERE id = ANY($1) AND secrets ->> $2 IS NOT NULL"#,
+        &channels.iter().map(|channel| channel.id.0).collect::<Vec<_>>(),
+        name
+    )
+    .fetch_all(pool)
+    .await?;
+    let with_secret = rows.into_iter().filter_map(|row| {
+        let channel = channels.iter().find(|channel| channel.id.0 == row.id)?;
+        Some(ChannelSecret { channel: *channel, sealed: row.sealed })
+    });
+    Ok(with_secret.collect())
+}
+
+/// Is it what a tenant, or a channel, lets Meta show at the handshake?
+pub async fn is_verify_token(pool: &PgPool, token: &str) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM tenants WHERE settings #>> '{webhookConfig,verifyToken}' = $1)
+               OR EXISTS (SELECT FROM channel_instances WHERE config ->> 'verifyToken' = $1) AS "known!""#,
+        token
+    )
+    .fetch_one(pool)
+    .await?)
+}
+
 fn found(tenant: i32, id: Uuid, kind: ChannelType, enabled: bool) -> FoundChannel {
     FoundChannel { channel: ChannelRef { tenant_id: TenantId(tenant), id: ChannelInstanceId(id), kind }, enabled }
 }

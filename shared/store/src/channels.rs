@@ -184,6 +184,39 @@ pub async fn reseal(conn: &mut PgConnection, channel: &SealedChannel, secrets: M
     Ok(result.rows_affected() == 1)
 }
 
+/// What a provider says of a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// `CONNECTED` or `ERROR`.
+    pub status: &'static str,
+    /// A sentence for people, shown in the metadata.
+    pub error: Option<&'a str>,
+}
+
+/// Writes what a provider says of a channel, unless its secrets have been replaced since. True if its status is another now.
+pub async fn report(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    id: ChannelInstanceId,
+    secrets: &Map<String, Value>,
+    report: Report<'_>,
+) -> Result<bool, StoreError> {
+    let result = sqlx::query!(
+        "UPDATE channel_instances
+         SET status = $4, metadata = (metadata - 'error') || CASE WHEN $5::text IS NULL THEN '{}' ELSE jsonb_build_object('error', $5::text) END,
+             updated_at = now()
+         WHERE tenant_id = $1 AND id = $2 AND secrets = $3 AND (status, metadata ->> 'error') IS DISTINCT FROM ($4, $5::text)",
+        tenant.0,
+        id.0,
+        Value::Object(secrets.clone()),
+        report.status,
+        report.error
+    )
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
 /// Where a secret of a channel is sealed for.
 pub fn secret_place(id: ChannelInstanceId, name: &str) -> String {
     format!("channel:{id}:{name}")

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 pub struct NewRawEvent {
     /// Version 7; the UTC day in it is the partition that the event lives in.
     pub id: RawEventId,
-    /// `None`: the body names no known channel, or channels of several tenants.
+    /// The only tenant whose channels it touches. `None`: the body names no known channel, or channels of several tenants.
     pub tenant_id: Option<TenantId>,
     /// `channels::ChannelKind::kind`, for example `whatsapp_cloud`.
     pub channel_kind: &'static str,
@@ -32,6 +32,8 @@ pub struct RawEvent {
     /// See [`NewRawEvent::tenant_id`].
     pub tenant_id: Option<TenantId>,
     pub channel_kind: String,
+    /// See [`NewRawEvent::channel_ids`].
+    pub channel_ids: Vec<String>,
     pub received_at: DateTime<Utc>,
     pub body: Vec<u8>,
 }
@@ -84,7 +86,7 @@ pub async fn accept(conn: &mut PgConnection, events: &[NewRawEvent], jobs: &[New
 pub async fn read(conn: &mut PgConnection, ids: &[RawEventId]) -> Result<Vec<RawEvent>, StoreError> {
     let days: BTreeSet<NaiveDate> = ids.iter().map(|id| day_of(*id)).collect();
     let rows = sqlx::query!(
-        "SELECT id, tenant_id, channel_kind, received_at, body FROM raw_webhook_events WHERE received_on = ANY($1) AND id = ANY($2) ORDER BY id",
+        "SELECT id, tenant_id, channel_kind, channel_ids, received_at, body FROM raw_webhook_events WHERE received_on = ANY($1) AND id = ANY($2) ORDER BY id",
         &days.into_iter().collect::<Vec<_>>(),
         &ids.iter().map(|id| id.0).collect::<Vec<_>>()
     )
@@ -96,6 +98,7 @@ pub async fn read(conn: &mut PgConnection, ids: &[RawEventId]) -> Result<Vec<Raw
             id: RawEventId(r.id),
             tenant_id: r.tenant_id.map(TenantId),
             channel_kind: r.channel_kind,
+            channel_ids: r.channel_ids,
             received_at: r.received_at,
             body: r.body,
         })

@@ -1,8 +1,8 @@
 //! The steps of sending a message, as rows see them. A message is `sending` from before its call until what became of it is written:
 //! whoever finds it so without a call of its own knows that the answer was lost.
 
-use crate::StoreError;
-use chrono::{DateTime, Utc};
+use crate::{StoreError, inbound::seen};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{ChannelInstanceId, ChannelType, MessageId, TenantId};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
@@ -15,6 +15,7 @@ pub struct Waiting {
     /// The provider has it.
     pub accepted: bool,
     pub channel: ChannelInstanceId,
+    pub channel_kind: Option<ChannelType>,
     /// The channel cannot send until somebody sees to it.
     pub channel_in_error: bool,
     pub written_at: DateTime<Utc>,
@@ -25,7 +26,6 @@ pub struct Waiting {
 /// A message that is `sending` now.
 #[derive(Clone, Debug)]
 pub struct Begun {
-    pub channel_kind: Option<ChannelType>,
     pub channel_external_id: Option<String>,
     /// Sealed values by name.
     pub secrets: Map<String, Value>,
@@ -34,6 +34,10 @@ pub struct Begun {
     pub media: Option<Value>,
     pub reply_to: Option<String>,
     pub meta: Value,
+    /// How long ago the customer last wrote in the conversation, if ever.
+    pub since_inbound: Option<TimeDelta>,
+    /// A person wrote it.
+    pub by_person: bool,
     /// E.164 with `+`.
     pub customer_phone: Option<String>,
     /// The channel's ids of the customer, the newest first.
@@ -44,7 +48,7 @@ pub struct Begun {
 pub async fn look_at(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> Result<Option<Waiting>, StoreError> {
     let row = sqlx::query!(
         r#"
-        SELECT m.status, m.external_id IS NOT NULL AS "accepted!", m.channel_instance_id, ch.status = 'ERROR' AS "channel_in_error!", m.created_at,
+        SELECT m.status, m.external_id IS NOT NULL AS "accepted!", m.channel_instance_id, ch.type AS kind, ch.status = 'ERROR' AS "channel_in_error!", m.created_at,
                ledger_now() AS "now!"
         FROM chat_messages m JOIN channel_instances ch ON ch.tenant_id = m.tenant_id AND ch.id = m.channel_instance_id
         WHERE m.tenant_id = $1 AND m.id = $2 AND m.direction = 'outbound'
@@ -58,6 +62,7 @@ pub async fn look_at(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -
         status: row.status,
         accepted: row.accepted,
         channel: ChannelInstanceId(row.channel_instance_id),
+        channel_kind: ChannelType::parse(&row.kind),
         channel_in_error: row.channel_in_error,
         written_at: row.created_at,
         now: row.now,
@@ -74,8 +79,11 @@ pub async fn begin(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> 
         JOIN channel_instances ch ON ch.tenant_id = c.tenant_id AND ch.id = c.channel_instance_id
         WHERE m.tenant_id = $1 AND m.id = $2 AND m.status IN ('pending', 'failed') AND m.external_id IS NULL
           AND c.tenant_id = $1 AND c.id = m.conversation_id AND ch.status <> 'ERROR'
-        RETURNING ch.type AS kind, ch.external_id AS channel_external_id, ch.secrets, m.message_type, m.content, m.media, m.reply_to,
-                  coalesce(m.meta, '{}') AS "meta!", cu.phone_number AS customer_phone,
+        RETURNING ch.external_id AS channel_external_id, ch.secrets, m.message_type, m.content, m.media, m.reply_to,
+                  coalesce(m.meta, '{}') AS "meta!", cu.phone_number AS customer_phone, m.human_override,
+                  (SELECT extract(epoch FROM ledger_now() - i.sent_at)::bigint FROM chat_messages i
+                   WHERE i.tenant_id = $1 AND i.conversation_id = m.conversation_id AND i.direction = 'inbound'
+                   ORDER BY i.sent_at DESC, i.id DESC LIMIT 1) AS since_inbound,
                   -- By the customer first, who has a few; a channel has everybody's.
                   ARRAY(SELECT i.external_id FROM (
                           SELECT * FROM customer_identities x WHERE x.tenant_id = c.tenant_id AND x.customer_id = c.customer_id OFFSET 0) i
@@ -88,7 +96,6 @@ pub async fn begin(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> 
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| Begun {
-        channel_kind: ChannelType::parse(&row.kind),
         channel_external_id: row.channel_external_id,
         secrets: if let Value::Object(map) = row.secrets { map } else { Map::new() },
         message_type: row.message_type,
@@ -96,6 +103,8 @@ pub async fn begin(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> 
         media: row.media,
         reply_to: row.reply_to,
         meta: row.meta,
+        since_inbound: row.since_inbound.and_then(TimeDelta::try_seconds),
+        by_person: row.human_override,
         customer_phone: row.customer_phone,
         identities: row.identities,
     }))
@@ -114,7 +123,7 @@ pub async fn accepted(
     conn: &mut PgConnection,
     tenant: TenantId,
     id: MessageId,
-    channel: ChannelInstanceId,
+    (channel, kind): (ChannelInstanceId, ChannelType),
     external_id: &str,
 ) -> Result<(), StoreError> {
     sqlx::query!(
@@ -134,6 +143,26 @@ pub async fn accepted(
         channel.0,
         external_id
     )
+    .execute(&mut *conn)
+    .await?;
+    if seen::has_marks(kind) {
+        seen::catch_up(conn, &[(tenant, id)]).await?;
+    }
+    Ok(())
+}
+
+/// The customer of a message has a new id on its channel. If that is known as another customer's, it stays theirs.
+pub async fn moved(conn: &mut PgConnection, tenant: TenantId, id: MessageId, external_id: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO customer_identities (tenant_id, channel_instance_id, external_id, customer_id)
+         SELECT c.tenant_id, c.channel_instance_id, $3, c.customer_id
+         FROM chat_messages m JOIN chat_conversations c ON c.tenant_id = m.tenant_id AND c.id = m.conversation_id
+         WHERE m.tenant_id = $1 AND m.id = $2
+         ON CONFLICT (tenant_id, channel_instance_id, external_id) DO NOTHING",
+        tenant.0,
+        id.0,
+        external_id
+    )
     .execute(conn)
     .await?;
     Ok(())
@@ -151,25 +180,4 @@ pub async fn gave_up(conn: &mut PgConnection, tenant: TenantId, id: MessageId, s
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// The channel cannot send any more, unless its secrets have been replaced since. True if that is new.
-pub async fn channel_failed(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    channel: ChannelInstanceId,
-    secrets: &Map<String, Value>,
-    reason: &str,
-) -> Result<bool, StoreError> {
-    let result = sqlx::query!(
-        "UPDATE channel_instances SET status = 'ERROR', metadata = metadata || jsonb_build_object('error', $4::text), updated_at = now()
-         WHERE tenant_id = $1 AND id = $2 AND secrets = $3 AND status <> 'ERROR'",
-        tenant.0,
-        channel.0,
-        Value::Object(secrets.clone()),
-        reason
-    )
-    .execute(conn)
-    .await?;
-    Ok(result.rows_affected() == 1)
 }

@@ -59,6 +59,26 @@ impl<'a> Raw<'a> {
         DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)
     }
 
+    /// A moment as Meta writes it in several ways: milliseconds or seconds since 1970, or ISO 8601. `None` if that is not a plausible time.
+    pub(crate) fn moment(self) -> Option<DateTime<Utc>> {
+        /// As seconds this is the year 5138, as milliseconds 1973.
+        const LEAST_MILLIS: i64 = 100_000_000_000;
+        let text = self.short_text()?;
+        let at = match text.parse::<i64>() {
+            Ok(millis) if millis >= LEAST_MILLIS => DateTime::from_timestamp_millis(millis)?,
+            Ok(seconds) => DateTime::from_timestamp(seconds, 0)?,
+            Err(_) => {
+                DateTime::parse_from_rfc3339(&text).or_else(|_| DateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%z")).ok()?.to_utc()
+            }
+        };
+        u64::try_from(at.timestamp()).is_ok_and(|seconds| PLAUSIBLE_SECONDS.contains(&seconds)).then_some(at)
+    }
+
+    /// A whole number, which may be negative.
+    pub(crate) fn integer(self) -> Option<i64> {
+        self.number()?.parse().ok()
+    }
+
     /// A number, as it is written.
     pub(crate) fn number(self) -> Option<&'a str> {
         Some(self.0).filter(|json| json.starts_with(|first: char| first == '-' || first.is_ascii_digit()))

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 pub const KIND: &str = "normalized";
 
 /// What the registry lists.
-pub const CHANNEL: ChannelKind = ChannelKind { kind: KIND, naming: ChannelNaming::InstanceId, route, parse };
+pub const CHANNEL: ChannelKind = ChannelKind { kind: KIND, naming: ChannelNaming::InstanceId, by_address: false, route, parse };
 
 /// One message of a customer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,6 +98,7 @@ fn new_message(message: Inbound) -> NewMessage {
         mime_type: first.mime_type.clone(),
         sha256: None,
         filename: first.filename.clone(),
+        extra: serde_json::Map::new(),
     });
     let mut meta = serde_json::Map::new();
     if let Some(id) = &message.external_conversation_id {
@@ -110,6 +111,7 @@ fn new_message(message: Inbound) -> NewMessage {
         external_id: message.external_id,
         direction: Direction::Inbound,
         from_business_phone: false,
+        may_be_ours: false,
         person: PersonRef { phone: message.phone, user_id: message.user_id, name: message.name },
         message_type,
         content: message.text,

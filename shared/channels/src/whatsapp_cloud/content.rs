@@ -75,6 +75,7 @@ fn media(kind: &'static str, media: Raw<'_>) -> Option<Content> {
         mime_type: file.mime_type.text(),
         sha256: file.sha256.text(),
         filename: file.filename.text(),
+        extra: Map::new(),
     });
     for (key, flag) in [("voice", file.voice), ("animated", file.animated)] {
         if flag.is_true() {

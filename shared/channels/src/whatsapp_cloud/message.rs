@@ -2,11 +2,10 @@
 
 use super::{
     content::{self, Content},
-    parse::Events,
     person, system,
     wire::{Context, Edit, Message, Reaction, Revoke},
 };
-use crate::lenient_json::Raw;
+use crate::{events::Events, lenient_json::Raw};
 use chrono::{DateTime, Utc};
 use domain::{Direction, EventBody, MessageEdit, MessageReaction, MessageRevoke, NewMessage, PersonRef};
 use serde_json::{Map, Value};
@@ -57,6 +56,7 @@ pub(super) fn read(raw: Raw<'_>, message: &Message<'_>, around: &Around<'_>, eve
         external_id,
         direction,
         from_business_phone: around.are_echoes,
+        may_be_ours: false,
         person,
         message_type: content.message_type.to_owned(),
         content: content.text,

@@ -28,7 +28,8 @@ pub use route::route;
 pub const KIND: &str = "whatsapp_cloud";
 
 /// What the registry lists.
-pub const CHANNEL: ChannelKind = ChannelKind { kind: KIND, naming: ChannelNaming::ExternalId(ChannelType::WhatsApp), route, parse };
+pub const CHANNEL: ChannelKind =
+    ChannelKind { kind: KIND, naming: ChannelNaming::ExternalId(ChannelType::WhatsApp), by_address: false, route, parse };
 
 /// How its messages are sent.
 pub const SENDER: Sender = send::SENDER;

@@ -6,54 +6,30 @@ use super::{
 };
 use crate::{
     ParseError,
+    events::Events,
     lenient_json::{Raw, Readable},
 };
-use domain::{ChannelEvent, EventBody, PersonRef};
+use domain::{ChannelEvent, PersonRef};
 
 /// Everything that a body tells, in its order. Fails only if the body is not a JSON object.
 pub fn parse(body: &[u8]) -> Result<Vec<ChannelEvent>, ParseError> {
     let readable = Readable::new(body)?;
     let body: Body<'_> = readable.read()?;
-    let mut events = Events { list: Vec::new(), channel: None };
+    let mut events = Events::default();
     if let Some(object) = body.object.string().filter(|object| object != OBJECT) {
         events.push_other("object", Some(&object));
-        return Ok(events.list);
+        return Ok(events.into_list());
     }
     for change in body.entry.iter().flat_map(|entry| entry.changes.iter()) {
         read_change(change, &mut events);
     }
-    Ok(events.list)
-}
-
-/// The events so far, and the channel that the next ones belong to.
-pub(super) struct Events {
-    list: Vec<ChannelEvent>,
-    channel: Option<String>,
-}
-
-impl Events {
-    pub(super) fn push(&mut self, body: EventBody) {
-        let position = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-        self.list.push(ChannelEvent { channel_external_id: self.channel.clone(), position, body });
-    }
-
-    /// What is kept in the raw event only: `field`, or `field:detail`.
-    pub(super) fn push_other(&mut self, field: &str, detail: Option<&str>) {
-        /// Longer than any word of Meta's; it is shown and counted by.
-        const MAX_CHARS: usize = 64;
-        let field = field.chars().take(MAX_CHARS);
-        let field = match detail {
-            Some(detail) => field.chain([':']).chain(detail.chars().take(MAX_CHARS)).collect(),
-            None => field.collect(),
-        };
-        self.push(EventBody::Other { field });
-    }
+    Ok(events.into_list())
 }
 
 fn read_change(change: &Change<'_>, events: &mut Events) {
-    let before = events.list.len();
+    let before = events.count();
     let field = change.field.string().unwrap_or_default();
-    events.channel = change.value.metadata.phone_number_id.id();
+    events.set_channel(change.value.metadata.phone_number_id.id());
     match &*field {
         "messages" => {
             read_messages(&change.value, false, events);
@@ -67,7 +43,7 @@ fn read_change(change: &Change<'_>, events: &mut Events) {
         "smb_message_echoes" => read_messages(&change.value, true, events),
         _ => {}
     }
-    if events.list.len() == before {
+    if events.count() == before {
         events.push_other(if field.is_empty() { "unknown" } else { &field }, None);
     }
 }

@@ -3,8 +3,10 @@
 
 use crate::{
     meta_graph::{self, Meaning, wait},
-    sending::{Account, Answer, Call, Outgoing, Refusal, Sender, Then},
+    sending::{Account, Answer, Call, Outgoing, Recipient, Refusal, Sender, Then},
 };
+use chrono::TimeDelta;
+use platform::Secret;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -12,13 +14,22 @@ use std::time::Duration;
 /// (<https://developers.facebook.com/docs/whatsapp/cloud-api/overview#pair-rate-limits>).
 const PAIR_WAIT: Then = Then::Wait { delay: Duration::from_secs(6), all: false };
 
+/// After a customer's last message WhatsApp takes only templates once this has passed
+/// (<https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-messages#customer-service-windows>).
+const WINDOW: TimeDelta = TimeDelta::hours(24);
+const TOO_LATE: &str = "The customer last wrote more than 24 hours ago: send a template message";
+
 /// What the registry lists.
 pub(super) const SENDER: Sender = Sender { token: "accessToken", compose, read };
 
 fn compose(account: &Account, message: &Outgoing) -> Result<Call, Refusal> {
+    if message.message_type != "template" && message.since_inbound.is_none_or(|since| since >= WINDOW) {
+        return Err(Refusal::give_up(TOO_LATE));
+    }
     // A person whose number is not known is reached by the user id that WhatsApp gave them
     // (https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids).
-    let (field, recipient) = match (&message.to.phone, &message.to.user_id) {
+    let (phone, user) = recipient(&message.to);
+    let (field, recipient) = match (phone, user) {
         (Some(phone), _) => ("to", phone),
         (None, Some(user)) => ("recipient", user),
         (None, None) => return Err(Refusal::give_up("Nothing is known of the customer that WhatsApp could send to")),
@@ -36,7 +47,17 @@ fn compose(account: &Account, message: &Outgoing) -> Result<Call, Refusal> {
     put("type", json!(message.message_type));
     put(&message.message_type, content(message)?);
     let url = meta_graph::edge(&account.urls.meta_graph, &account.external_id, "messages");
-    Ok(Call { url, bearer: account.token.clone(), body: Value::Object(body) })
+    Ok(Call { url: Secret::new(url), bearer: Some(account.token.clone()), body: Value::Object(body) })
+}
+
+/// The customer's number and user id on WhatsApp.
+fn recipient(to: &Recipient) -> (Option<&str>, Option<&str>) {
+    let is_phone = |id: &&str| id.bytes().all(|byte| byte.is_ascii_digit());
+    let ids = || to.ids.iter().map(String::as_str);
+    // A number that the customer was given by hand counts only if the channel knows no other.
+    let given = to.phone.as_deref();
+    let known = given.filter(|phone| ids().any(|id| id == *phone));
+    (known.or_else(|| ids().find(is_phone)).or(given.filter(|_| to.ids.is_empty())), ids().find(|id| !is_phone(id)))
 }
 
 fn content(message: &Outgoing) -> Result<Value, Refusal> {
@@ -79,7 +100,7 @@ fn read(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Answer {
     meta_graph::read((status, retry_after, body), |body| body.pointer("/messages/0/id").and_then(Value::as_str), meaning)
 }
 
-fn meaning(code: i64) -> Option<Meaning> {
+fn meaning(code: i64, _subcode: i64) -> Option<Meaning> {
     Some(match code {
         131_000 => (Then::Retry, "Something went wrong at WhatsApp with this message"),
         131_016 | 131_057 | 133_004 => (Then::Unavailable, "WhatsApp could not take the message just now"),
@@ -91,7 +112,7 @@ fn meaning(code: i64) -> Option<Meaning> {
         33 | 133_010 => (Then::Reconnect, "This number is not registered with the Cloud API: register it, or set another"),
         131_031 | 131_045 => (Then::Reconnect, "WhatsApp has locked this number or its account: see WhatsApp Manager"),
         131_042 => (Then::Reconnect, "WhatsApp wants its bill paid: see the payment settings of the WhatsApp Business account"),
-        131_047 => (Then::GiveUp, "The customer last wrote more than 24 hours ago: send a template message"),
+        131_047 => (Then::GiveUp, TOO_LATE),
         131_026 => {
             (Then::GiveUp, "WhatsApp cannot deliver to this customer: not on WhatsApp, too old a version, or its terms not accepted")
         }

@@ -1,8 +1,8 @@
 //! Receipts for what we sent.
 //! <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status>
 
-use super::{parse::Events, wire::Status};
-use crate::lenient_json::Raw;
+use super::wire::Status;
+use crate::{events::Events, lenient_json::Raw};
 use domain::{DeliveryStatus, EventBody, MessageId, StatusUpdate};
 
 /// Pushes one element of `statuses`. A group's receipt counts like any other: somebody in it has received or read the message.

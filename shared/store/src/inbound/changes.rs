@@ -1,28 +1,38 @@
 //! Edits, revokes and reactions. Each may come before its message (then it makes the row) and in any order: the latest by
 //! the provider's time stays.
 
-use super::{Located, effective_time, of_kind, row_key};
+use super::{ChangedMessage, Located, Written, effective_time, of_kind, row_key};
 use crate::StoreError;
 use domain::{EventBody, MessageEdit, MessageId, MessageReaction, MessageRevoke};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
-/// Applies them all. Returns how many rows changed.
-pub(super) async fn apply(conn: &mut PgConnection, items: &[Located]) -> Result<usize, StoreError> {
-    Ok(edits(conn, items).await? + revokes(conn, items).await? + reactions(conn, items).await?)
+/// Applies them all.
+pub(super) async fn apply(conn: &mut PgConnection, items: &[Located], written: &mut Written) -> Result<(), StoreError> {
+    for rows in [edits(conn, items).await?, revokes(conn, items).await?, reactions(conn, items).await?] {
+        written.applied += rows.len();
+        written.changes.extend(rows.into_iter().filter_map(|(tenant, id, conversation)| ChangedMessage::visible(tenant, id, conversation)));
+    }
+    Ok(())
 }
 
-async fn edits(conn: &mut PgConnection, items: &[Located]) -> Result<usize, StoreError> {
+/// A row that changed: tenant, id, conversation.
+type Row = (i32, Uuid, Option<Uuid>);
+
+async fn edits(conn: &mut PgConnection, items: &[Located]) -> Result<Vec<Row>, StoreError> {
     let mut latest: BTreeMap<_, (&Located, &MessageEdit)> = BTreeMap::new();
     for (item, edit) in of_kind(items, |body| if let EventBody::Edit(edit) = body { Some(&**edit) } else { None }) {
         let entry = latest.entry(row_key(item, &edit.target_external_id)).or_insert((item, edit));
-        if effective_time(entry.1.at, entry.0.received_at) < effective_time(edit.at, item.received_at) {
+        let rank =
+            |item: &Located, edit: &MessageEdit| (effective_time(edit.at, item.received_at), edit.content.clone().unwrap_or_default());
+        if rank(entry.0, entry.1) < rank(item, edit) {
             *entry = (item, edit);
         }
     }
     if latest.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let rows: Vec<_> = latest.into_values().collect();
     let result = sqlx::query!(
@@ -35,6 +45,9 @@ async fn edits(conn: &mut PgConnection, items: &[Located]) -> Result<usize, Stor
         ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE
           SET content = excluded.content, media = coalesce(excluded.media, m.media), edited_at = excluded.edited_at
           WHERE m.edited_at IS NULL OR m.edited_at < excluded.edited_at
+             -- Of the same moment: either order of arrival ends alike.
+             OR m.edited_at = excluded.edited_at AND coalesce(m.content, '') COLLATE "C" < coalesce(excluded.content, '') COLLATE "C"
+        RETURNING m.tenant_id, m.id, m.conversation_id
         "#,
         &rows.iter().map(|(item, _)| item.channel.tenant_id.0).collect::<Vec<_>>(),
         &rows.iter().map(|_| MessageId::generate().0).collect::<Vec<_>>(),
@@ -45,18 +58,18 @@ async fn edits(conn: &mut PgConnection, items: &[Located]) -> Result<usize, Stor
         &rows.iter().map(|(_, edit)| edit.content.clone()).collect::<Vec<_>>() as _,
         &rows.iter().map(|(_, edit)| edit.media.as_ref().and_then(|m| serde_json::to_value(m).ok())).collect::<Vec<_>>() as _,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(usize::try_from(result.rows_affected()).unwrap_or(usize::MAX))
+    Ok(result.into_iter().map(|row| (row.tenant_id, row.id, row.conversation_id)).collect())
 }
 
-async fn revokes(conn: &mut PgConnection, items: &[Located]) -> Result<usize, StoreError> {
+async fn revokes(conn: &mut PgConnection, items: &[Located]) -> Result<Vec<Row>, StoreError> {
     let mut first: BTreeMap<_, (&Located, &MessageRevoke)> = BTreeMap::new();
     for (item, revoke) in of_kind(items, |body| if let EventBody::Revoke(revoke) = body { Some(revoke) } else { None }) {
         first.entry(row_key(item, &revoke.target_external_id)).or_insert((item, revoke));
     }
     if first.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let rows: Vec<_> = first.into_values().collect();
     let result = sqlx::query!(
@@ -67,6 +80,7 @@ async fn revokes(conn: &mut PgConnection, items: &[Located]) -> Result<usize, St
         FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[])
              AS r(tenant_id, id, channel_instance_id, external_id, at, source)
         ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE SET revoked_at = excluded.revoked_at WHERE m.revoked_at IS NULL
+        RETURNING m.tenant_id, m.id, m.conversation_id
         "#,
         &rows.iter().map(|(item, _)| item.channel.tenant_id.0).collect::<Vec<_>>(),
         &rows.iter().map(|_| MessageId::generate().0).collect::<Vec<_>>(),
@@ -75,9 +89,9 @@ async fn revokes(conn: &mut PgConnection, items: &[Located]) -> Result<usize, St
         &rows.iter().map(|(item, revoke)| effective_time(revoke.at, item.received_at)).collect::<Vec<_>>(),
         &rows.iter().map(|(item, _)| item.channel.kind.source()).collect::<Vec<_>>() as _,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(usize::try_from(result.rows_affected()).unwrap_or(usize::MAX))
+    Ok(result.into_iter().map(|row| (row.tenant_id, row.id, row.conversation_id)).collect())
 }
 
 /// Each person's latest reaction, with its time in milliseconds.
@@ -85,7 +99,7 @@ type ReactionsByPerson<'a> = BTreeMap<&'a str, (i64, &'a MessageReaction, Vec<&'
 
 /// `chat_messages.reactions` is `{who: {"emoji": text or null, "at": milliseconds, "ids": the provider's ids seen for that time}}`. A reaction taken back stays as null,
 /// so that an older one that arrives later does not bring it back.
-async fn reactions(conn: &mut PgConnection, items: &[Located]) -> Result<usize, StoreError> {
+async fn reactions(conn: &mut PgConnection, items: &[Located]) -> Result<Vec<Row>, StoreError> {
     let mut by_target: BTreeMap<_, (&Located, ReactionsByPerson<'_>)> = BTreeMap::new();
     for (item, reaction) in of_kind(items, |body| if let EventBody::Reaction(reaction) = body { Some(reaction) } else { None }) {
         let at = effective_time(reaction.at, item.received_at).timestamp_millis();
@@ -99,7 +113,7 @@ async fn reactions(conn: &mut PgConnection, items: &[Located]) -> Result<usize, 
         }
     }
     if by_target.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let (keys, rows): (Vec<_>, Vec<_>) = by_target.into_iter().unzip();
     let values: Vec<Value> = rows
@@ -118,6 +132,7 @@ async fn reactions(conn: &mut PgConnection, items: &[Located]) -> Result<usize, 
         ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE
           SET reactions = merge_reactions(m.reactions, excluded.reactions)
           WHERE m.reactions IS DISTINCT FROM merge_reactions(m.reactions, excluded.reactions)
+        RETURNING m.tenant_id, m.id, m.conversation_id
         "#,
         &rows.iter().map(|(item, _)| item.channel.tenant_id.0).collect::<Vec<_>>(),
         &rows.iter().map(|_| MessageId::generate().0).collect::<Vec<_>>(),
@@ -127,7 +142,7 @@ async fn reactions(conn: &mut PgConnection, items: &[Located]) -> Result<usize, 
         &rows.iter().map(|(item, _)| item.channel.kind.source()).collect::<Vec<_>>() as _,
         &values,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(usize::try_from(result.rows_affected()).unwrap_or(usize::MAX))
+    Ok(result.into_iter().map(|row| (row.tenant_id, row.id, row.conversation_id)).collect())
 }

@@ -35,8 +35,10 @@ fn halve<'a>(
                 savepoint.commit().await?;
                 written.messages.extend(part.messages);
                 written.overrides.extend(part.overrides);
-                written.statuses += part.statuses;
-                written.changes += part.changes;
+                written.statuses.extend(part.statuses);
+                written.changes.extend(part.changes);
+                written.applied += part.applied;
+                written.identities.extend(part.identities);
                 written.learned.extend(part.learned);
                 Ok(())
             }

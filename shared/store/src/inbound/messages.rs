@@ -1,6 +1,6 @@
 //! New messages, and the conversations they move.
 
-use super::{Located, OverrideSet, PersonKey, Written, WrittenMessage, effective_time, people::People, row_key};
+use super::{ChangedMessage, Located, OverrideSet, PersonKey, Written, WrittenMessage, effective_time, people::People, row_key, seen};
 use crate::StoreError;
 use chrono::TimeDelta;
 use domain::{ConversationId, DeliveryStatus, Direction, EventBody, MessageId, NewMessage, TenantId};
@@ -71,6 +71,9 @@ pub(super) async fn insert(
     if rows.is_empty() {
         return Ok(());
     }
+    for (item, message, _, conversation) in rows.iter().filter(|row| row.1.may_be_ours) {
+        written.statuses.extend(adopt(conn, item, message, *conversation).await?);
+    }
     let inserted = sqlx::query!(
         r#"
         WITH inserted AS (
@@ -128,7 +131,7 @@ pub(super) async fn insert(
         &rows.iter().map(|r| effective_time(r.1.sent_at, r.0.received_at)).collect::<Vec<_>>(),
         override_ttl.as_seconds_f64(),
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
     let mut moved = HashMap::new();
     for row in inserted {
@@ -143,9 +146,48 @@ pub(super) async fn insert(
     if written.messages.iter().any(|message| !moved.contains_key(&(message.tenant_id, message.conversation_id))) {
         return Err(StoreError::Stale("a conversation"));
     }
+    let sent: Vec<(TenantId, MessageId)> = rows
+        .iter()
+        .filter(|row| seen::has_marks(row.0.channel.kind) && row.1.direction == Direction::Outbound)
+        .map(|row| (row.0.channel.tenant_id, row.2))
+        .collect();
+    if !sent.is_empty() {
+        seen::catch_up(conn, &sent).await?;
+    }
     let overrides = moved
         .into_iter()
         .filter_map(|((tenant_id, conversation_id), until)| Some(OverrideSet { tenant_id, conversation_id, until: until? }));
     written.overrides.extend(overrides);
     Ok(())
+}
+
+/// An echo that may be of a message of ours whose provider's answer was lost, or has not come yet, gives its id to that message: the oldest of the
+/// conversation that says the same. Then it is known, and no person's.
+async fn adopt(
+    conn: &mut PgConnection,
+    item: &Located,
+    message: &NewMessage,
+    conversation: ConversationId,
+) -> Result<Option<ChangedMessage>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        UPDATE chat_messages m SET external_id = $4, status = 'sent', errors = NULL
+        WHERE m.tenant_id = $1 AND m.external_id IS NULL AND m.status IN ('sending', 'unknown')
+          AND m.id = (SELECT o.id FROM chat_messages o
+                      WHERE o.tenant_id = $1 AND o.conversation_id = $2 AND o.direction = 'outbound' AND o.external_id IS NULL
+                        AND o.status IN ('sending', 'unknown') AND o.message_type = $5 AND o.content IS NOT DISTINCT FROM $6
+                      ORDER BY o.sent_at, o.id LIMIT 1)
+          AND NOT EXISTS (SELECT FROM chat_messages k WHERE k.tenant_id = $1 AND k.channel_instance_id = $3 AND k.external_id = $4)
+        RETURNING m.tenant_id, m.id, m.conversation_id
+        "#,
+        item.channel.tenant_id.0,
+        conversation.0,
+        item.channel.id.0,
+        message.external_id,
+        message.message_type,
+        message.content
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.and_then(|row| ChangedMessage::visible(row.tenant_id, row.id, row.conversation_id)))
 }

@@ -13,14 +13,17 @@ mod people_cache;
 mod person_names;
 mod profiles;
 mod receipts;
+pub(crate) mod seen;
 
 pub use isolate::write_isolating;
 pub use people_cache::{KnownPerson, PeopleCache, PersonKey};
+pub use profiles::introduce;
 
 use crate::{StoreError, channel_instances::ChannelRef};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{ChannelEvent, ConversationId, EventBody, MessageId, RawEventId, TenantId};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 /// One event of a raw webhook, with the channel it belongs to.
 #[derive(Clone, Debug)]
@@ -40,6 +43,28 @@ pub struct WrittenMessage {
     pub inbound: bool,
 }
 
+/// A message that was there and is different now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangedMessage {
+    pub tenant_id: TenantId,
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+}
+
+impl ChangedMessage {
+    /// A row without a conversation waits for its message: nobody sees it.
+    fn visible(tenant: i32, id: Uuid, conversation: Option<Uuid>) -> Option<Self> {
+        Some(Self { tenant_id: TenantId(tenant), id: MessageId(id), conversation_id: ConversationId(conversation?) })
+    }
+}
+
+/// A person's id on a channel that nobody wrote from before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewIdentity {
+    pub channel: ChannelRef,
+    pub external_id: String,
+}
+
 /// A conversation that a person answered in from outside, and until when the bot stays away.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OverrideSet {
@@ -54,9 +79,12 @@ pub struct Written {
     pub messages: Vec<WrittenMessage>,
     pub overrides: Vec<OverrideSet>,
     /// Messages whose status moved forward.
-    pub statuses: usize,
+    pub statuses: Vec<ChangedMessage>,
     /// Messages that were edited, revoked or reacted to.
-    pub changes: usize,
+    pub changes: Vec<ChangedMessage>,
+    /// Receipts, edits and the like that were written, also those whose message is not there yet.
+    pub applied: usize,
+    pub identities: Vec<NewIdentity>,
     /// What to remember once the transaction has committed.
     learned: Vec<(PersonKey, KnownPerson)>,
 }
@@ -87,8 +115,10 @@ pub async fn write(
         }
         return Err(error);
     }
-    written.statuses = receipts::advance(conn, items).await?;
-    written.changes = changes::apply(conn, items).await?;
+    receipts::advance(conn, items, &mut written).await?;
+    written.statuses.extend(seen::mark(conn, items).await?);
+    changes::apply(conn, items, &mut written).await?;
+    written.identities = people.introduced;
     written.learned = people.learned;
     Ok(written)
 }

@@ -1,7 +1,7 @@
 //! Who a message is from (or to): the customer and the conversation, found, made or merged.
 
 use super::{
-    Located, PeopleCache, effective_time, merge,
+    Located, NewIdentity, PeopleCache, effective_time, merge,
     messages::{NewMessages, NewRow},
     of_kind,
     people_cache::{KnownPerson, PersonKey},
@@ -22,6 +22,8 @@ pub(super) struct People {
     pub(super) conversations: Vec<Option<ConversationId>>,
     /// Who was not remembered.
     pub(super) learned: Vec<(PersonKey, KnownPerson)>,
+    /// Ids that were not known before.
+    pub(super) introduced: Vec<NewIdentity>,
 }
 
 /// Which customer each of a channel's external ids, and each name that holds for a whole tenant, belongs to.
@@ -85,6 +87,12 @@ pub(super) async fn resolve(
         directory.place(&[old, new], None);
     }
     directory.write(conn).await?;
+    let is_new = |channel, id: &&String| directory.new_identities.contains(&(channel_key(channel), (*id).clone()));
+    people.introduced = unknown
+        .iter()
+        .flat_map(|(key, _)| external_ids(key).filter(|id| is_new(key.channel, id)).map(|id| (key.channel, id)))
+        .map(|(channel, id)| NewIdentity { channel, external_id: id.clone() })
+        .collect();
     directory.hold(conn).await?;
     for (tenant, keep, drop) in &directory.merges {
         merge::customers(conn, *tenant, *keep, *drop).await?;

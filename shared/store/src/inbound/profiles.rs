@@ -3,7 +3,7 @@
 
 use crate::StoreError;
 use chrono::{DateTime, Utc};
-use domain::CustomerId;
+use domain::{ChannelInstanceId, CustomerId, TenantId};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
@@ -73,6 +73,28 @@ pub(super) async fn fill_in(
         &rows.values().map(|r| r.0.as_ref().map(|told| told.text.clone())).collect::<Vec<_>>() as _,
         &rows.values().map(|r| r.0.as_ref().map(|told| told.at)).collect::<Vec<_>>() as _,
         &rows.values().map(|r| r.1.clone()).collect::<Vec<_>>() as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A person's name, unless they are called something already, and picture, as their provider tells them when it is asked.
+pub async fn introduce(
+    conn: &mut PgConnection,
+    (tenant, channel, external_id): (TenantId, ChannelInstanceId, &str),
+    name: Option<&str>,
+    picture: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE customers c SET name = coalesce(c.name, $4), avatar_url = coalesce($5, c.avatar_url), updated_at = now()
+         FROM customer_identities i
+         WHERE i.tenant_id = $1 AND i.channel_instance_id = $2 AND i.external_id = $3 AND c.tenant_id = i.tenant_id AND c.id = i.customer_id",
+        tenant.0,
+        channel.0,
+        external_id,
+        name,
+        picture
     )
     .execute(conn)
     .await?;

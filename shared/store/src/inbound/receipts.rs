@@ -1,13 +1,13 @@
 //! Delivery receipts. A receipt may come before its message: then it makes the row, and the message fills it in.
 
-use super::{Located, effective_time, of_kind, row_key};
+use super::{ChangedMessage, Located, Written, effective_time, of_kind, row_key};
 use crate::StoreError;
 use domain::{EventBody, MessageId, StatusUpdate};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
-/// Moves statuses forward, never back. Returns how many rows changed.
-pub(super) async fn advance(conn: &mut PgConnection, items: &[Located]) -> Result<usize, StoreError> {
+/// Moves statuses forward, never back.
+pub(super) async fn advance(conn: &mut PgConnection, items: &[Located], written: &mut Written) -> Result<(), StoreError> {
     let mut furthest: BTreeMap<_, (&Located, &StatusUpdate)> = BTreeMap::new();
     for (item, update) in of_kind(items, |body| if let EventBody::Status(update) = body { Some(update) } else { None }) {
         let entry = furthest.entry(row_key(item, &update.external_id)).or_insert((item, update));
@@ -16,10 +16,10 @@ pub(super) async fn advance(conn: &mut PgConnection, items: &[Located]) -> Resul
         }
     }
     if furthest.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
     let rows: Vec<_> = furthest.into_values().collect();
-    let recognised = recognise(conn, &rows).await?;
+    written.statuses.extend(recognise(conn, &rows).await?);
     let changed = sqlx::query!(
         r#"
         INSERT INTO chat_messages AS m (tenant_id, id, channel_instance_id, external_id, direction, message_type, status, channel_source, sent_at, errors)
@@ -29,6 +29,7 @@ pub(super) async fn advance(conn: &mut PgConnection, items: &[Located]) -> Resul
         ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE
           SET status = excluded.status, errors = coalesce(excluded.errors, m.errors)
           WHERE m.direction <> 'inbound' AND message_status_rank(excluded.status) > message_status_rank(m.status)
+        RETURNING m.tenant_id, m.id, m.conversation_id
         "#,
         &rows.iter().map(|(item, _)| item.channel.tenant_id.0).collect::<Vec<_>>(),
         &rows.iter().map(|_| MessageId::generate().0).collect::<Vec<_>>(),
@@ -39,16 +40,19 @@ pub(super) async fn advance(conn: &mut PgConnection, items: &[Located]) -> Resul
         &rows.iter().map(|(item, _)| item.channel.kind.source()).collect::<Vec<_>>() as _,
         &rows.iter().map(|(_, update)| update.errors.as_ref()).collect::<Vec<_>>() as _,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(recognised + usize::try_from(changed.rows_affected()).unwrap_or(usize::MAX))
+    written.applied += changed.len();
+    let visible = changed.into_iter().filter_map(|row| ChangedMessage::visible(row.tenant_id, row.id, row.conversation_id));
+    written.statuses.extend(visible);
+    Ok(())
 }
 
-/// Receipts that carry our own id give their id to a message whose provider's answer was lost, or has not come yet. Returns how many.
-async fn recognise(conn: &mut PgConnection, rows: &[(&Located, &StatusUpdate)]) -> Result<usize, StoreError> {
+/// Receipts that carry our own id give their id to a message whose provider's answer was lost, or has not come yet.
+async fn recognise(conn: &mut PgConnection, rows: &[(&Located, &StatusUpdate)]) -> Result<Vec<ChangedMessage>, StoreError> {
     let named: Vec<_> = rows.iter().filter_map(|(item, update)| Some((item, update, update.message_id?))).collect();
     if named.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let result = sqlx::query!(
         r#"
@@ -58,13 +62,14 @@ async fn recognise(conn: &mut PgConnection, rows: &[(&Located, &StatusUpdate)]) 
           AND m.external_id IS NULL AND m.status IN ('sending', 'unknown')
           AND NOT EXISTS (SELECT FROM chat_messages p WHERE p.tenant_id = u.tenant_id AND p.channel_instance_id = u.channel_instance_id
                                                         AND p.external_id = u.external_id)
+        RETURNING m.tenant_id, m.id, m.conversation_id
         "#,
         &named.iter().map(|(item, ..)| item.channel.tenant_id.0).collect::<Vec<_>>(),
         &named.iter().map(|(.., id)| id.0).collect::<Vec<_>>(),
         &named.iter().map(|(item, ..)| item.channel.id.0).collect::<Vec<_>>(),
         &named.iter().map(|(_, update, _)| update.external_id.as_str()).collect::<Vec<_>>() as _,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(usize::try_from(result.rows_affected()).unwrap_or(usize::MAX))
+    Ok(result.into_iter().filter_map(|row| ChangedMessage::visible(row.tenant_id, row.id, row.conversation_id)).collect())
 }

@@ -1,0 +1,76 @@
+//! LookUpProfile: asks a provider for the name and picture of a person whose webhooks do not tell it.
+
+use crate::{Done, Job, JobContext, JobError, Policy, new_job, provider_call, queue};
+use channels::{profiles::Profile, registry, sending::Account};
+use domain::ChannelInstanceId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+use store::{
+    channels::{self as stored_channels, secret_place},
+    inbound::{self, NewIdentity},
+    ledger::NewJob,
+};
+
+/// Looks a person up, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookUpProfile {
+    pub channel_id: ChannelInstanceId,
+    /// The person's id on the channel.
+    pub external_id: String,
+}
+
+impl Job for LookUpProfile {
+    const KIND: &'static str = "look_up_profile";
+    const POLICY: Policy = Policy {
+        queue: queue::CHORES.name,
+        max_attempts: 8,
+        backoff: Duration::from_secs(5),
+        max_backoff: Duration::from_mins(30),
+        timeout: Duration::from_mins(1),
+    };
+
+    async fn run(self, ctx: &JobContext) -> Result<Done, JobError> {
+        let services = &ctx.services;
+        let mut conn = services.pool.acquire().await.map_err(store::StoreError::from)?;
+        let channel = stored_channels::get(&mut conn, ctx.tenant, self.channel_id).await?;
+        drop(conn);
+        let Some(channel) = channel else { return Ok(Done::WITHOUT_EFFECTS) };
+        let Some(lookup) = registry::profile_lookup(channel.kind) else { return Ok(Done::WITHOUT_EFFECTS) };
+        let (Some(external_id), Some(sealed)) = (channel.external_id, channel.secrets.get(lookup.token).and_then(Value::as_str)) else {
+            return Ok(Done::WITHOUT_EFFECTS);
+        };
+        let token = services.sealing.open(&secret_place(channel.id, lookup.token), sealed);
+        let token = token.map_err(|error| JobError::retry("sealed", error.to_string()))?;
+        let account = Account { external_id, token, urls: services.providers.clone() };
+        let url = (lookup.url)(&account, &self.external_id);
+        let answer = provider_call::get(&services.http, &url, &account.token).await;
+        let (status, retry_after, body) = answer.map_err(|lost| JobError::retry("unreachable", lost.what()))?;
+        match status {
+            200..=299 => {}
+            429 => {
+                let delay = retry_after.unwrap_or(Duration::from_secs(60));
+                return Err(JobError::RetryAfter { delay, class: "too_fast", message: "the provider wants fewer calls".to_owned() });
+            }
+            500.. => return Err(JobError::retry("refused", format!("HTTP {status}"))),
+            // A person may keep their profile to themselves: they go by their id.
+            _ => {
+                tracing::debug!(channel = %channel.id, status, "a person's profile is not told");
+                return Ok(Done::WITHOUT_EFFECTS);
+            }
+        }
+        let Profile { name, picture } = (lookup.read)(&body);
+        let mut tx = ctx.begin().await?;
+        let identity = (ctx.tenant, self.channel_id, self.external_id.as_str());
+        inbound::introduce(&mut tx, identity, name.as_deref(), picture.as_deref()).await?;
+        ctx.commit(tx).await
+    }
+}
+
+/// The job for a person who is new, on a channel that tells more when it is asked.
+pub fn job_for(identity: &NewIdentity, trace: Option<&str>) -> Option<NewJob> {
+    registry::profile_lookup(identity.channel.kind)?;
+    let payload = LookUpProfile { channel_id: identity.channel.id, external_id: identity.external_id.clone() };
+    let job = new_job(identity.channel.tenant_id, &payload, trace);
+    Some(NewJob { idempotency_key: Some(format!("{}:{}", identity.channel.id, identity.external_id)), ..job })
+}
