@@ -6,7 +6,9 @@ use crate::{
     health::Health,
     ingress::{Backlog, ChannelSecrets, GroupCommit, Inbox, Intake, LARGEST_KIB, Limits, Measures, MetaWebhook, Seldom, TelegramWebhook},
     middleware::{self, rate_limit::Limiter},
-    partitions, routes,
+    partitions,
+    realtime::{Hub, Realtime},
+    routes,
     state::{AppState, Settings},
 };
 use channels::meta_signature::SignatureKey;
@@ -57,6 +59,7 @@ pub struct Running {
     pub address: SocketAddr,
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
+    realtime: Realtime,
     inbox: Inbox,
     writer: JoinHandle<()>,
     /// Tasks that look after something, until they are aborted.
@@ -107,7 +110,10 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
     let telegram = TelegramWebhook { intake, secrets, unverified: Seldom::default() };
     let health = Arc::new(Health::new(pool.clone(), redis.clone(), clock.clone()));
     let app = shared_state(config, address, inbox.clone(), waker, redis, (clock, health.clone()), sealing)?;
+    let mut chores = JoinSet::new();
+    let (realtime, sockets) = Realtime::start(&app, &config.http.socket_path, app.hub.redis.clone(), &mut chores);
     let routes = routes::all(routes::Parts {
+        sockets,
         app,
         webhook,
         telegram,
@@ -118,10 +124,9 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
     let server = Server::new(acceptor);
     let handle = server.handle();
     let server = tokio::spawn(server.try_serve(middleware::around(Service::new(routes), config.development)));
-    let mut chores = JoinSet::new();
     chores.spawn(partitions::keep_making(pool.clone()));
     chores.spawn(async move { backlog.watch(pool).await });
-    Ok(Running { address, handle, server, inbox, writer, chores })
+    Ok(Running { address, handle, server, realtime, inbox, writer, chores })
 }
 
 fn shared_state(
@@ -144,6 +149,7 @@ fn shared_state(
         operator: store::connect(&config.database_url, Role::Operator, "switchboard-api-operator", config.database_connections)?,
         cards: ConversationCards::default(),
         inbox,
+        hub: Arc::new(Hub::new(redis.clone())),
         waker,
         tokens: Tokens::new(http)?,
         refresh_tokens: RefreshTokens::new(http.jwt_refresh_secret.as_ref()),
@@ -177,6 +183,8 @@ impl Running {
 
     /// Stops accepting, finishes the requests in flight, writes what the inbox holds.
     pub async fn stop(mut self) {
+        // Connections that stay open would be cut: they are told first, and come back to another process.
+        self.realtime.close().await;
         self.handle.stop_graceful(FINISH_WITHIN);
         if let Err(error) = self.ended().await {
             tracing::warn!(%error, "the server did not end well");

@@ -13,6 +13,7 @@ mod openapi;
 mod outbound;
 mod partitions;
 mod prelude;
+mod realtime;
 mod reply;
 mod request;
 mod routes;

@@ -3,15 +3,17 @@
 
 use crate::{ApiError, App, auth::Caller};
 use chrono::TimeDelta;
-use domain::{ConversationId, MessageId, TenantId};
+use domain::{Change, ConversationId, MessageId, TenantId};
 use jobs::{expire_override, queue, send_outbound};
 use salvo::http::StatusCode;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use store::{
     PgConnection,
     inbound::OverrideSet,
     ledger,
     outbound::{self, NewOutbound},
+    realtime,
 };
 
 /// After a customer's last message WhatsApp takes only templates once this has passed
@@ -70,11 +72,15 @@ impl App {
             jobs.push(expire_override::job_for(&OverrideSet { tenant_id: tenant, conversation_id: written.conversation, until }, None));
         }
         ledger::enqueue(conn, &jobs).await?;
+        let changes =
+            vec![Change::MessageCreated { message: written.id }, Change::ConversationUpdated { conversation: written.conversation }];
+        realtime::tell(conn, &BTreeMap::from([(tenant, changes)])).await?;
         Ok(Submitted { id: written.id, rings_overrides: written.override_until.is_some() })
     }
 
     /// Tells the workers, after the commit.
     pub(crate) fn announce(&self, tenant: TenantId, submitted: Submitted) {
+        self.waker.changed([tenant]);
         self.waker.ring(queue::OUTBOUND.name, [tenant]);
         if submitted.rings_overrides {
             self.waker.ring(queue::OVERRIDES.name, [tenant]);

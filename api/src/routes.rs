@@ -5,6 +5,7 @@ use crate::{
     health::Health,
     ingress::{Handshake, MetaWebhook, Receive, TelegramWebhook},
     middleware, openapi,
+    realtime::OpenSocket,
 };
 use platform::metrics::MetricsHandle;
 use salvo::{
@@ -18,6 +19,8 @@ pub(crate) struct Parts {
     pub app: App,
     pub webhook: MetaWebhook,
     pub telegram: TelegramWebhook,
+    /// Socket.IO.
+    pub sockets: Router,
     pub health: Arc<Health>,
     /// `None`: metrics have a port of their own.
     pub metrics: Option<MetricsHandle>,
@@ -37,6 +40,8 @@ pub(crate) fn all(parts: Parts) -> Result<Router, serde_json::Error> {
         .push(meta("api/facebook/webhook"))
         .push(Router::with_path("api/telegram/bot/webhook/{channel_instance_id}").post(parts.telegram))
         .push(Router::with_path("health").get(Shared(health.clone())).head(Shared(health)));
+    let web_socket = Router::with_path("api/{tenant_id}/ws").get(OpenSocket(parts.app.clone()));
+    router = router.push(Router::new().hoop(middleware::cors(&parts.origins)).push(parts.sockets)).push(web_socket);
     if let Some(metrics) = parts.metrics {
         router = router.push(Router::with_path("metrics").get(Metrics(metrics.clone())).head(Metrics(metrics)));
     }

@@ -6,6 +6,7 @@ use crate::{
     health::Health,
     ingress::Inbox,
     middleware::rate_limit::Limiter,
+    realtime::Hub,
 };
 use jobs::wake::Waker;
 use platform::{Clock, Sealing, Secret, config::RateLimits};
@@ -30,6 +31,8 @@ pub(crate) struct AppState {
     /// What lists show of conversations.
     pub cards: ConversationCards,
     pub inbox: Inbox,
+    /// Who watches.
+    pub hub: Arc<Hub>,
     pub waker: Waker,
     pub clock: Arc<dyn Clock>,
     pub tokens: Tokens,

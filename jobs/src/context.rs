@@ -3,10 +3,10 @@
 use crate::{JobError, send_outbound::Lanes, wake::Waker};
 use channels::sending::ProviderUrls;
 use chrono::TimeDelta;
-use domain::{JobId, TenantId, WorkerId};
+use domain::{Change, JobId, TenantId, WorkerId};
 use platform::Sealing;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 use store::{
@@ -14,6 +14,7 @@ use store::{
     channel_map::ChannelMap,
     inbound::PeopleCache,
     ledger::{self, Burial, ClaimedJob, NewJob},
+    realtime,
 };
 
 /// What all jobs of a process share.
@@ -70,6 +71,7 @@ pub struct JobContext {
     /// The traceparent of (the first of) the jobs.
     pub trace: Option<String>,
     enqueued: Mutex<BTreeSet<(&'static str, TenantId)>>,
+    told: Mutex<BTreeSet<TenantId>>,
 }
 
 impl JobContext {
@@ -86,6 +88,7 @@ impl JobContext {
             crashes: jobs.iter().map(|job| job.crashes).max().unwrap_or(0),
             trace: jobs.iter().find_map(|job| job.trace.clone()),
             enqueued: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -112,6 +115,18 @@ impl JobContext {
         Ok(())
     }
 
+    /// Writes what the effects change, for those who watch; they hear of it after the commit.
+    pub async fn tell(&self, conn: &mut PgConnection, changes: &BTreeMap<TenantId, Vec<Change>>) -> Result<(), StoreError> {
+        realtime::tell(conn, changes).await?;
+        self.told(changes.keys().copied());
+        Ok(())
+    }
+
+    /// The same, where the statement of an effect has written it.
+    pub fn told(&self, tenants: impl IntoIterator<Item = TenantId>) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).extend(tenants);
+    }
+
     /// Settles the job and commits its effects, both or neither. If somebody else owns the job by now (it was rescued
     /// while this run stalled), everything is rolled back.
     pub async fn commit(&self, tx: Transaction<'static, Postgres>) -> Result<Done, JobError> {
@@ -132,6 +147,7 @@ impl JobContext {
         for (queue, tenant) in enqueued.into_iter().chain(self.successors.iter().copied()) {
             self.services.waker.ring(queue, [tenant]);
         }
+        self.services.waker.changed(std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner)));
         Ok(Done { settled: true })
     }
 }

@@ -1,4 +1,5 @@
-//! Telling the feeder that there is work, after the commit that wrote it. Losing a wake costs the feeder's next look.
+//! Telling the feeder that there is work, and the API that there is something to show, after the commit that wrote it. Losing a wake costs
+//! their next look.
 
 use domain::TenantId;
 use redis::aio::ConnectionManagerConfig;
@@ -8,12 +9,22 @@ use tokio::sync::mpsc;
 /// Redis channel on which producers say that a queue has work: `queue tenant,tenant,...`.
 pub const WAKE_CHANNEL: &str = "switchboard:wake";
 
+/// Redis channel on which it is said that tenants have something to show to those who watch: `tenant,tenant,...`.
+pub const CHANGED_CHANNEL: &str = "switchboard:changed";
+
+/// What is rung for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Bell {
+    Queue(&'static str),
+    Changed,
+}
+
 /// The pause after a ring: those that come meanwhile become one. The first one never waits.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Rings for the feeder. Cheap to clone; never blocks and never fails.
+/// Rings. Cheap to clone; never blocks and never fails.
 #[derive(Clone)]
-pub struct Waker(Option<mpsc::Sender<(&'static str, TenantId)>>);
+pub struct Waker(Option<mpsc::Sender<(Bell, TenantId)>>);
 
 impl fmt::Debug for Waker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,10 +48,19 @@ impl Waker {
 
     /// Says that `tenants` have work in `queue`. Call it after the commit.
     pub fn ring(&self, queue: &'static str, tenants: impl IntoIterator<Item = TenantId>) {
+        self.send(Bell::Queue(queue), tenants);
+    }
+
+    /// Says that there is something new to show of `tenants`. Call it after the commit.
+    pub fn changed(&self, tenants: impl IntoIterator<Item = TenantId>) {
+        self.send(Bell::Changed, tenants);
+    }
+
+    fn send(&self, bell: Bell, tenants: impl IntoIterator<Item = TenantId>) {
         if let Some(sender) = &self.0 {
             for tenant in tenants {
-                // A full channel means that Redis is slow or away: the feeder's own look finds the work.
-                if sender.try_send((queue, tenant)).is_err() {
+                // A full channel means that Redis is slow or away: whoever listens looks by themselves.
+                if sender.try_send((bell, tenant)).is_err() {
                     break;
                 }
             }
@@ -48,7 +68,7 @@ impl Waker {
     }
 }
 
-async fn publish(client: redis::Client, mut receiver: mpsc::Receiver<(&'static str, TenantId)>) {
+async fn publish(client: redis::Client, mut receiver: mpsc::Receiver<(Bell, TenantId)>) {
     let config = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(Duration::from_secs(1)))
         .set_response_timeout(Some(Duration::from_secs(1)))
@@ -62,9 +82,12 @@ async fn publish(client: redis::Client, mut receiver: mpsc::Receiver<(&'static s
         }
         let Some(connection) = &mut manager else { continue };
         let mut pipe = redis::pipe();
-        for queue in rung.iter().map(|(queue, _)| *queue).collect::<BTreeSet<_>>() {
-            let tenants: Vec<String> = rung.iter().filter(|(q, _)| *q == queue).map(|(_, tenant)| tenant.to_string()).collect();
-            pipe.publish(WAKE_CHANNEL, format!("{queue} {}", tenants.join(","))).ignore();
+        for bell in rung.iter().map(|(bell, _)| *bell).collect::<BTreeSet<_>>() {
+            let tenants: Vec<String> = rung.iter().filter(|(other, _)| *other == bell).map(|(_, tenant)| tenant.to_string()).collect();
+            match bell {
+                Bell::Queue(queue) => pipe.publish(WAKE_CHANNEL, format!("{queue} {}", tenants.join(","))).ignore(),
+                Bell::Changed => pipe.publish(CHANGED_CHANNEL, tenants.join(",")).ignore(),
+            };
         }
         if let Err(error) = pipe.query_async::<()>(connection).await {
             tracing::debug!(%error, "wake not published; the feeder will look by itself");

@@ -9,7 +9,7 @@ use crate::{
 };
 use ::channels::registry;
 use chrono::TimeDelta;
-use domain::{ChannelInstanceId, ChannelType};
+use domain::{Change, ChannelInstanceId, ChannelType};
 use fields::{BOT_ID, Form, Setting};
 use jobs::{connect_channel, process_webhook, queue};
 use platform::SealingError;
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use store::{
     PgConnection, StoreError, audit,
     channels::{self, Channel},
-    ledger,
+    ledger, realtime,
 };
 
 /// Webhooks that came so long before their channel are processed once it is there.
@@ -62,6 +62,7 @@ impl App {
         channels::create(conn, caller.tenant, &channel).await.map_err(refused)?;
         self.connect(conn, caller, &channel, &Map::new()).await?;
         audit::note(conn, caller.tenant, &caller.act("channel.create", channel.id)).await?;
+        realtime::tell_one(conn, caller.tenant, Change::ChannelStatus { channel: channel.id }).await?;
         Ok(channel)
     }
 
@@ -73,16 +74,20 @@ impl App {
         mut channel: Channel,
         given: Given,
     ) -> Result<Channel, ApiError> {
-        let before = channel.secrets.clone();
+        let (before, status) = (channel.secrets.clone(), channel.status.clone());
         self.apply(&mut channel, given)?;
         self.connect(conn, caller, &channel, &before).await?;
         channel.updated_at = channels::update(conn, caller.tenant, &channel).await.map_err(refused)?;
         audit::note(conn, caller.tenant, &caller.act("channel.update", channel.id)).await?;
+        if channel.status != status {
+            realtime::tell_one(conn, caller.tenant, Change::ChannelStatus { channel: channel.id }).await?;
+        }
         Ok(channel)
     }
 
     /// Has webhooks processed that named a channel before it was there. If this is missed, `switchboard replay --unroutable` does it.
     pub(crate) async fn take_up(&self, caller: &Caller, channel: &Channel) {
+        self.waker.changed([caller.tenant]);
         if registry::connector(channel.kind).is_some() {
             self.waker.ring(queue::CHORES.name, [caller.tenant]);
         }

@@ -8,6 +8,14 @@ mod ownership;
 mod platform;
 mod shared_paths;
 
+/// What is shown outside of requests too, by realtime events.
+pub(crate) mod views {
+    pub(crate) use super::{
+        cloud::{conversations::ConversationView, message_view::MessageView},
+        omnichat::messages::InboxMessage,
+    };
+}
+
 use crate::{ApiError, auth::Caller};
 use salvo::{
     Depot, Request, Router,

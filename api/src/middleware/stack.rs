@@ -38,7 +38,7 @@ pub(crate) fn contracts(app: &App, origins: &[String], mut routes: Vec<Router>) 
 }
 
 /// Tokens travel in a header, never in a cookie, so no origin needs credentials.
-fn cors(origins: &[String]) -> salvo::cors::CorsHandler {
+pub(crate) fn cors(origins: &[String]) -> salvo::cors::CorsHandler {
     let allowed = if origins.iter().any(|origin| origin == "*") {
         AllowOrigin::any()
     } else {

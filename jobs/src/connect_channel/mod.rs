@@ -59,7 +59,9 @@ impl Job for ConnectChannel {
         };
         tracing::info!(channel = %channel.id, status = report.status, reason = refusal.as_deref(), "asked the provider for a channel's webhooks");
         let mut tx = ctx.begin().await?;
-        stored_channels::report(&mut tx, ctx.tenant, channel.id, &channel.secrets, report).await?;
+        if stored_channels::report(&mut tx, ctx.tenant, channel.id, &channel.secrets, report).await? {
+            ctx.told([ctx.tenant]);
+        }
         ctx.commit(tx).await
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::{Done, Job, JobContext, JobError, Policy, new_job, queue};
 use chrono::{DateTime, Utc};
-use domain::{ConversationId, TenantId};
+use domain::{Change, ConversationId, TenantId};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use store::{conversations, inbound::OverrideSet, ledger::NewJob};
 
 /// Clears the override of a conversation, if it still is the one that was set to end at `expires_at`.
@@ -28,6 +28,10 @@ impl Job for ExpireOverride {
     async fn run(self, ctx: &JobContext) -> Result<Done, JobError> {
         let mut tx = ctx.begin().await?;
         let cleared = conversations::clear_override(&mut tx, self.tenant_id, self.conversation_id, self.expires_at).await?;
+        if cleared {
+            let change = Change::ConversationUpdated { conversation: self.conversation_id };
+            ctx.tell(&mut tx, &BTreeMap::from([(self.tenant_id, vec![change])])).await?;
+        }
         tracing::debug!(conversation = %self.conversation_id, cleared, "human override ran out");
         ctx.commit(tx).await
     }

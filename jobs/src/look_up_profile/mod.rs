@@ -2,10 +2,10 @@
 
 use crate::{Done, Job, JobContext, JobError, Policy, new_job, provider_call, queue};
 use channels::{profiles::Profile, registry, sending::Account};
-use domain::ChannelInstanceId;
+use domain::{Change, ChannelInstanceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use store::{
     channels::{self as stored_channels, secret_place},
     inbound::{self, NewIdentity},
@@ -62,7 +62,11 @@ impl Job for LookUpProfile {
         let Profile { name, picture } = (lookup.read)(&body);
         let mut tx = ctx.begin().await?;
         let identity = (ctx.tenant, self.channel_id, self.external_id.as_str());
-        inbound::introduce(&mut tx, identity, name.as_deref(), picture.as_deref()).await?;
+        let shown_in = inbound::introduce(&mut tx, identity, name.as_deref(), picture.as_deref()).await?;
+        let changes: Vec<Change> = shown_in.into_iter().map(|conversation| Change::ConversationUpdated { conversation }).collect();
+        if !changes.is_empty() {
+            ctx.tell(&mut tx, &BTreeMap::from([(ctx.tenant, changes)])).await?;
+        }
         ctx.commit(tx).await
     }
 }

@@ -87,6 +87,7 @@ async fn write(batch: &[Claimed<ProcessWebhook>], ctx: &JobContext, isolating: b
         }
     }
     follow_up(&mut tx, ctx, &written, &rejected.split_off).await?;
+    ctx.tell(&mut tx, &written.told()).await?;
     for (tenant, events) in found_owner {
         raw_events::assign_tenant(&mut tx, tenant, &events.into_iter().collect::<Vec<_>>()).await?;
     }

@@ -165,6 +165,7 @@ impl Sending<'_> {
                 let mut conn = connection(self.ctx).await?;
                 let report = Report { status: "ERROR", error: Some(&refusal.reason) };
                 if stored_channels::report(&mut conn, self.ctx.tenant, self.channel, secrets, report).await? {
+                    self.ctx.told([self.ctx.tenant]);
                     tracing::warn!(channel = %self.channel, reason = refusal.reason, "a channel cannot send until somebody sees to it");
                 }
                 self.end(End::Failed { errors }).await
@@ -262,6 +263,7 @@ impl Sending<'_> {
                 burials.extend(self.ctx.only_job().map(|job| error.burial(job, SendOutbound::KIND, self.ctx.attempt)));
             }
         }
+        self.ctx.told([tenant]);
         let done = self.ctx.commit_burying(tx, &burials).await?;
         // Only what is really written is told, and once.
         if let End::Buried { error, .. } = end {

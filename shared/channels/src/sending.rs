@@ -13,6 +13,8 @@ pub struct Sender {
     pub token: &'static str,
     /// The call that hands over a message, or why there is none.
     pub compose: fn(&Account, &Outgoing) -> Result<Call, Refusal>,
+    /// The types of files that take a text along.
+    pub captions: &'static [&'static str],
     /// What an answer means: status, `Retry-After` and body.
     pub read: fn(u16, Option<Duration>, &[u8]) -> Answer,
 }

@@ -1,5 +1,6 @@
 //! The words Switchboard is written in: ids, channels, messages, statuses. Pure values; no I/O of any kind.
 
+pub mod change;
 pub mod channel_event;
 pub mod channel_type;
 pub mod contact_details;
@@ -7,6 +8,7 @@ pub mod delivery_status;
 pub mod ids;
 pub mod user_role;
 
+pub use change::Change;
 pub use channel_event::{
     ChannelEvent, Direction, EventBody, Media, MessageEdit, MessageReaction, MessageRevoke, NewMessage, PersonChanged, PersonRef, SeenUpTo,
     StatusUpdate,

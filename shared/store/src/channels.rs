@@ -193,7 +193,8 @@ pub struct Report<'a> {
     pub error: Option<&'a str>,
 }
 
-/// Writes what a provider says of a channel, unless its secrets have been replaced since. True if its status is another now.
+/// Writes what a provider says of a channel, unless its secrets have been replaced since. True if its status is another now, which is told to
+/// those who watch.
 pub async fn report(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -202,10 +203,14 @@ pub async fn report(
     report: Report<'_>,
 ) -> Result<bool, StoreError> {
     let result = sqlx::query!(
-        "UPDATE channel_instances
+        "WITH updated AS (
+         UPDATE channel_instances
          SET status = $4, metadata = (metadata - 'error') || CASE WHEN $5::text IS NULL THEN '{}' ELSE jsonb_build_object('error', $5::text) END,
              updated_at = now()
-         WHERE tenant_id = $1 AND id = $2 AND secrets = $3 AND (status, metadata ->> 'error') IS DISTINCT FROM ($4, $5::text)",
+         WHERE tenant_id = $1 AND id = $2 AND secrets = $3 AND (status, metadata ->> 'error') IS DISTINCT FROM ($4, $5::text)
+         RETURNING tenant_id, id)
+         INSERT INTO realtime_events (tenant_id, events)
+         SELECT tenant_id, jsonb_build_array(jsonb_build_object('kind', 'channel_status', 'channel', id)) FROM updated",
         tenant.0,
         id.0,
         Value::Object(secrets.clone()),

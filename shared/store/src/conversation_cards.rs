@@ -131,7 +131,7 @@ impl LookedUp {
 }
 
 /// These conversations of one tenant as they are in the transaction, in this order.
-pub(crate) async fn read(conn: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<ConversationCard>, StoreError> {
+pub async fn read(conn: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<ConversationCard>, StoreError> {
     fetch(conn, &ids.iter().map(|id| (tenant.0, *id)).collect::<Vec<_>>()).await
 }
 

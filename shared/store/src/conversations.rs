@@ -75,3 +75,16 @@ pub async fn mark_read(conn: &mut PgConnection, tenant_id: TenantId, id: Convers
     .await?;
     Ok(result.rows_affected() == 1)
 }
+
+/// Ends a human override at once, and nobody has the conversation any more. False: there is none.
+pub async fn release(conn: &mut PgConnection, tenant_id: TenantId, id: ConversationId) -> Result<bool, StoreError> {
+    let result = sqlx::query!(
+        "UPDATE chat_conversations SET human_override_until = NULL, assigned_to = NULL, updated_at = now()
+         WHERE tenant_id = $1 AND id = (SELECT coalesce(merged_into, id) FROM chat_conversations WHERE tenant_id = $1 AND id = $2)",
+        tenant_id.0,
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}

@@ -26,6 +26,7 @@ pub mod operator_replay;
 pub mod operator_status;
 pub mod outbound;
 pub mod raw_events;
+pub mod realtime;
 pub mod sending;
 pub mod sessions;
 pub mod settings;
@@ -35,6 +36,7 @@ pub mod tenancy;
 pub mod tenants;
 pub mod tickets;
 pub mod users;
+pub mod watching;
 
 pub use connect::{OwnConnection, Role, connect, connect_relaxed, migrate, within};
 pub use conversation_cards::ConversationCards;

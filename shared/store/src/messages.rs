@@ -19,6 +19,7 @@ pub struct Message {
     pub status: String,
     pub human_override: bool,
     pub channel_source: String,
+    pub channel_instance_id: Uuid,
     pub content: Option<String>,
     pub media: Option<Value>,
     pub reply_to: Option<String>,
@@ -93,7 +94,7 @@ pub async fn list(
         Message,
         r#"
         SELECT m.id, m.conversation_id AS "conversation_id!", m.external_id, m.direction, m.message_type, m.status, m.human_override,
-               m.channel_source, m.content, m.media, m.reply_to, m.reactions, m.errors, m.meta, m.sent_at, m.edited_at, m.revoked_at, m.created_at,
+               m.channel_source, m.channel_instance_id, m.content, m.media, m.reply_to, m.reactions, m.errors, m.meta, m.sent_at, m.edited_at, m.revoked_at, m.created_at,
                cu.phone_number AS customer_phone, ch.external_id AS channel_external_id
         FROM (
           SELECT x.* FROM unnest($2::date[]) d(day) CROSS JOIN LATERAL (
@@ -141,7 +142,7 @@ pub async fn list_in(
             Message,
             r#"
             SELECT m.id, m.conversation_id AS "conversation_id!", m.external_id, m.direction, m.message_type, m.status, m.human_override,
-                   m.channel_source, m.content, m.media, m.reply_to, m.reactions, m.errors, m.meta, m.sent_at, m.edited_at, m.revoked_at, m.created_at,
+                   m.channel_source, m.channel_instance_id, m.content, m.media, m.reply_to, m.reactions, m.errors, m.meta, m.sent_at, m.edited_at, m.revoked_at, m.created_at,
                    cu.phone_number AS customer_phone, ch.external_id AS channel_external_id
             FROM (SELECT * FROM chat_messages m
                   WHERE m.tenant_id = $1 AND m.conversation_id = $2 AND m.direction || ':' || m.status = ANY($3)
@@ -164,7 +165,7 @@ pub async fn list_in(
             Message,
             r#"
             SELECT m.id, m.conversation_id AS "conversation_id!", m.external_id, m.direction, m.message_type, m.status, m.human_override,
-                   m.channel_source, m.content, m.media, m.reply_to, m.reactions, m.errors, m.meta, m.sent_at, m.edited_at, m.revoked_at, m.created_at,
+                   m.channel_source, m.channel_instance_id, m.content, m.media, m.reply_to, m.reactions, m.errors, m.meta, m.sent_at, m.edited_at, m.revoked_at, m.created_at,
                    cu.phone_number AS customer_phone, ch.external_id AS channel_external_id
             FROM (SELECT * FROM chat_messages m
                   WHERE m.tenant_id = $1 AND m.conversation_id = $2 AND m.direction || ':' || m.status = ANY($3)
@@ -205,22 +206,27 @@ pub async fn count_in(
 
 /// One message.
 pub async fn get(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> Result<Option<Message>, StoreError> {
+    Ok(by_ids(conn, tenant, &[id.0]).await?.pop())
+}
+
+/// Those of these messages that are the tenant's, in no order.
+pub async fn by_ids(conn: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Message>, StoreError> {
     Ok(sqlx::query_as!(
         Message,
         r#"
         SELECT m.id, m.conversation_id AS "conversation_id!", m.external_id, m.direction, m.message_type, m.status, m.human_override,
-               m.channel_source, m.content, m.media, m.reply_to, m.reactions, m.errors, m.meta, m.sent_at, m.edited_at, m.revoked_at, m.created_at,
-               cu.phone_number AS customer_phone, ch.external_id AS channel_external_id
+               m.channel_source, m.channel_instance_id, m.content, m.media, m.reply_to, m.reactions, m.errors, m.meta, m.sent_at, m.edited_at,
+               m.revoked_at, m.created_at, cu.phone_number AS customer_phone, ch.external_id AS channel_external_id
         FROM chat_messages m
         JOIN chat_conversations c ON c.tenant_id = m.tenant_id AND c.id = m.conversation_id
         JOIN customers cu ON cu.tenant_id = c.tenant_id AND cu.id = c.customer_id
         JOIN channel_instances ch ON ch.tenant_id = m.tenant_id AND ch.id = m.channel_instance_id
-        WHERE m.tenant_id = $1 AND m.id = $2
+        WHERE m.tenant_id = $1 AND m.id = ANY($2)
         "#,
         tenant.0,
-        id.0
+        ids
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::StoreError;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ChannelInstanceId, ConversationId, CustomerId, MessageId, TenantId, UserId};
+use domain::{ChannelInstanceId, ChannelType, ConversationId, CustomerId, MessageId, TenantId, UserId};
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -182,4 +182,57 @@ pub async fn write(
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| WrittenOutbound { id, conversation: ConversationId(row.conversation_id), override_until: row.override_until }))
+}
+
+/// The customer's conversation that was last active; an open one before closed ones.
+pub async fn last_conversation_of(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    customer: CustomerId,
+) -> Result<Option<ConversationId>, StoreError> {
+    let id = sqlx::query_scalar!(
+        "SELECT v.id FROM customers c
+         JOIN chat_conversations v ON v.tenant_id = c.tenant_id AND v.customer_id = coalesce(c.merged_into, c.id) AND v.merged_into IS NULL
+         WHERE c.tenant_id = $1 AND c.id = $2
+         ORDER BY v.status = 'closed', coalesce(v.last_message_at, v.created_at) DESC, v.id LIMIT 1",
+        tenant.0,
+        customer.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(id.map(ConversationId))
+}
+
+/// The type of channel that a conversation is on.
+pub async fn channel_type_of(conn: &mut PgConnection, tenant: TenantId, id: ConversationId) -> Result<Option<ChannelType>, StoreError> {
+    let kind = sqlx::query_scalar!(
+        "SELECT ch.type FROM chat_conversations c JOIN channel_instances ch ON ch.tenant_id = c.tenant_id AND ch.id = c.channel_instance_id
+         WHERE c.tenant_id = $1 AND c.id = $2",
+        tenant.0,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(kind.as_deref().and_then(ChannelType::parse))
+}
+
+/// A message in the queue.
+#[derive(Clone, Debug)]
+pub struct QueueEntry {
+    /// `PENDING SENDING SENT FAILED DEAD`.
+    pub status: String,
+    pub attempts: i32,
+    pub next_retry_at: Option<DateTime<Utc>>,
+}
+
+/// How far a message is.
+pub async fn queue_entry(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> Result<Option<QueueEntry>, StoreError> {
+    Ok(sqlx::query_as!(
+        QueueEntry,
+        r#"SELECT status AS "status!", attempts AS "attempts!", next_retry_at FROM channel_message_queue WHERE tenant_id = $1 AND message_id = $2"#,
+        tenant.0,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?)
 }

@@ -118,7 +118,7 @@ pub async fn put_back(conn: &mut PgConnection, tenant: TenantId, id: MessageId) 
     Ok(())
 }
 
-/// The provider has it, as `external_id`. Receipts that were faster are taken over: a status only moves forward.
+/// The provider has it, as `external_id`; told to those who watch. Receipts that were faster are taken over: a status only moves forward.
 pub async fn accepted(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -131,12 +131,16 @@ pub async fn accepted(
         WITH found AS MATERIALIZED (SELECT id FROM chat_messages WHERE tenant_id = $1 AND channel_instance_id = $3 AND external_id = $4),
         early AS (
           DELETE FROM chat_messages p USING found WHERE p.tenant_id = $1 AND p.id = found.id AND p.message_type = 'placeholder'
-          RETURNING p.status, p.errors, p.reactions)
-        UPDATE chat_messages m
-        SET external_id = $4, errors = e.errors, reactions = coalesce(m.reactions, e.reactions),
-            status = CASE WHEN e.status IS NOT NULL AND message_status_rank(e.status) > message_status_rank('sent') THEN e.status ELSE 'sent' END
-        FROM (SELECT 1) one LEFT JOIN early e ON true
-        WHERE m.tenant_id = $1 AND m.id = $2 AND m.external_id IS NULL
+          RETURNING p.status, p.errors, p.reactions),
+        updated AS (
+          UPDATE chat_messages m
+          SET external_id = $4, errors = e.errors, reactions = coalesce(m.reactions, e.reactions),
+              status = CASE WHEN e.status IS NOT NULL AND message_status_rank(e.status) > message_status_rank('sent') THEN e.status ELSE 'sent' END
+          FROM (SELECT 1) one LEFT JOIN early e ON true
+          WHERE m.tenant_id = $1 AND m.id = $2 AND m.external_id IS NULL
+          RETURNING m.tenant_id, m.id)
+        INSERT INTO realtime_events (tenant_id, events)
+        SELECT tenant_id, jsonb_build_array(jsonb_build_object('kind', 'message_status', 'message', id)) FROM updated
         "#,
         tenant.0,
         id.0,
@@ -168,10 +172,13 @@ pub async fn moved(conn: &mut PgConnection, tenant: TenantId, id: MessageId, ext
     Ok(())
 }
 
-/// It will not be sent (`failed`), or nobody knows whether it was (`unknown`); `errors` says why.
+/// It will not be sent (`failed`), or nobody knows whether it was (`unknown`); `errors` says why. Told to those who watch.
 pub async fn gave_up(conn: &mut PgConnection, tenant: TenantId, id: MessageId, status: &str, errors: &Value) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE chat_messages SET status = $3, errors = $4 WHERE tenant_id = $1 AND id = $2 AND status IN ('pending', 'sending')",
+        "WITH updated AS (UPDATE chat_messages SET status = $3, errors = $4 WHERE tenant_id = $1 AND id = $2 AND status IN ('pending', 'sending')
+                         RETURNING tenant_id, id)
+         INSERT INTO realtime_events (tenant_id, events)
+         SELECT tenant_id, jsonb_build_array(jsonb_build_object('kind', 'message_status', 'message', id)) FROM updated",
         tenant.0,
         id.0,
         status,

@@ -24,6 +24,11 @@ pub async fn list(conn: &mut PgConnection, ids: Option<&[i32]>) -> Result<Vec<Te
     .await?)
 }
 
+/// The id that contracts show of a tenant.
+pub async fn public_id(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!("SELECT public_id FROM tenants WHERE id = $1", tenant.0).fetch_optional(conn).await?)
+}
+
 /// A tenant's WhatsApp channel, as `switchboard seed` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeededChannel {

@@ -6,7 +6,7 @@ use super::{
     wire::{Page, Pagination},
 };
 use crate::{prelude::*, request::Patch};
-use domain::{ConversationId, UserId};
+use domain::{Change, ConversationId, UserId};
 use serde::{Serializer, ser::Error as _};
 use serde_json::{Value, value::to_raw_value};
 use store::{
@@ -14,6 +14,7 @@ use store::{
     conversation_lists::{self, ListFilter, ListedConversation, SOURCES, STATUSES},
     conversations::{self, ConversationChanges},
     messages::{self, MessageFilter, Order},
+    realtime,
 };
 use uuid::Uuid;
 
@@ -215,8 +216,10 @@ pub(super) async fn update(
         return Err(ApiError::not_found("Conversation"));
     }
     store::audit::note(&mut tx, caller.tenant, &caller.act("conversation.update", id)).await?;
+    realtime::tell_one(&mut tx, caller.tenant, Change::ConversationUpdated { conversation: id }).await?;
     let row = conversation_lists::get(&mut tx, caller.tenant, id).await?.ok_or_else(|| ApiError::not_found("Conversation"))?;
     tx.commit().await?;
+    app.waker.changed([caller.tenant]);
     Ok200::new(&Success::new((&*row).into()))
 }
 
@@ -227,8 +230,28 @@ pub(super) async fn mark_read(app: App, caller: Caller, id: Path<Uuid>) -> Resul
     if !conversations::mark_read(&mut tx, caller.tenant, ConversationId(id.0)).await? {
         return Err(ApiError::not_found("Conversation"));
     }
+    realtime::tell_one(&mut tx, caller.tenant, Change::ConversationUpdated { conversation: ConversationId(id.0) }).await?;
     tx.commit().await?;
+    app.waker.changed([caller.tenant]);
     Ok(NoContent)
+}
+
+/// Give a conversation back to the bot
+///
+/// Nobody has it any more, and the bot answers again.
+#[endpoint]
+pub(super) async fn release(app: App, caller: Caller, id: Path<Uuid>) -> Result<Ok200<Success<ConversationView>>, ApiError> {
+    let id = ConversationId(id.0);
+    let mut tx = app.tenants.begin(caller.tenant).await?;
+    if !conversations::release(&mut tx, caller.tenant, id).await? {
+        return Err(ApiError::not_found("Conversation"));
+    }
+    store::audit::note(&mut tx, caller.tenant, &caller.act("conversation.release", id)).await?;
+    realtime::tell_one(&mut tx, caller.tenant, Change::ConversationUpdated { conversation: id }).await?;
+    let row = conversation_lists::get(&mut tx, caller.tenant, id).await?.ok_or_else(|| ApiError::not_found("Conversation"))?;
+    tx.commit().await?;
+    app.waker.changed([caller.tenant]);
+    Ok200::new(&Success::new((&*row).into()))
 }
 
 fn impossible(error: store::StoreError) -> ApiError {

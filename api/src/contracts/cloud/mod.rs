@@ -5,7 +5,7 @@ mod contact_files;
 mod contacts;
 pub(crate) mod conversations;
 pub(crate) mod dialect;
-mod message_view;
+pub(crate) mod message_view;
 mod messages;
 mod settings;
 mod templates;
@@ -23,6 +23,7 @@ pub(super) const CONTRACT: Contract = Contract {
         "/api/messages",
         "PATCH /api/conversations/{}",
         "POST /api/conversations/{}/read",
+        "POST /api/conversations/{}/release",
         "/api/templates",
         "/api/analytics",
         "/api/settings",
@@ -42,6 +43,7 @@ fn routes() -> Router {
         .push(Router::with_path("messages/{id}").get(messages::get))
         .push(Router::with_path("conversations/{id}").patch(conversations::update))
         .push(Router::with_path("conversations/{id}/read").post(conversations::mark_read))
+        .push(Router::with_path("conversations/{id}/release").post(conversations::release))
         .push(Router::with_path("contacts").get(contacts::list_contacts).post(contacts::post_contact))
         .push(Router::with_path("contacts/export").get(contact_files::export_contacts))
         .push(Router::with_path("contacts/import").get(contact_files::list_imports))

@@ -5,11 +5,12 @@ use crate::{
     prelude::*,
     request::Patch,
 };
-use domain::{ChannelInstanceId, ChannelType};
+use domain::{Change, ChannelInstanceId, ChannelType};
 use serde_json::{Map, Value};
 use store::{
     audit,
     channels::{self, Channel},
+    realtime,
 };
 use uuid::Uuid;
 
@@ -212,7 +213,7 @@ pub(super) async fn patch_channel(
     let (Admin(caller), Body(body)) = (caller, body);
     let mut tx = app.tenants.begin(caller.tenant).await?;
     let channel = channels::lock(&mut tx, caller.tenant, ChannelInstanceId(channel_id.0)).await?.ok_or_else(not_found)?;
-    let before = channel.external_id.clone();
+    let (before, before_secrets) = (channel.external_id.clone(), channel.secrets.clone());
     let given = Given {
         name: body.name,
         status: body.status.map(Status::stored),
@@ -222,7 +223,8 @@ pub(super) async fn patch_channel(
     };
     let channel = app.change_channel(&mut tx, &caller, channel, given).await?;
     tx.commit().await?;
-    if channel.external_id != before {
+    app.waker.changed([caller.tenant]);
+    if channel.external_id != before || before_secrets != channel.secrets {
         app.take_up(&caller, &channel).await;
     }
     Ok200::new(&view(&caller, &channel))
@@ -244,6 +246,8 @@ pub(super) async fn delete_channel(app: App, caller: Admin, channel_id: Path<Uui
         return Err(not_found());
     }
     audit::note(&mut tx, caller.tenant, &caller.act("channel.delete", id)).await?;
+    realtime::tell_one(&mut tx, caller.tenant, Change::ChannelStatus { channel: id }).await?;
     tx.commit().await?;
+    app.waker.changed([caller.tenant]);
     Ok(NoContent)
 }

@@ -3,6 +3,7 @@
 mod auth;
 mod channels;
 mod dialect;
+pub(super) mod messages;
 mod oidc;
 mod telegram_user;
 
@@ -37,6 +38,7 @@ fn routes() -> Router {
                         .patch(channels::patch_channel)
                         .delete(channels::delete_channel),
                 )
+                .push(Router::with_path("messages/send").post(messages::send_message))
                 .push(Router::with_path("telegram/user/start").post(telegram_user::start_telegram_user))
                 .push(Router::with_path("telegram/user/confirm").post(telegram_user::confirm_telegram_user))
                 .push(Router::with_path("telegram/user/logout").post(telegram_user::logout_telegram_user)),

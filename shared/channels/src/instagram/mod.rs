@@ -32,7 +32,7 @@ pub const PROFILE: ProfileLookup = ProfileLookup {
 };
 
 /// How its messages are sent.
-pub const SENDER: Sender = Sender { token: TOKEN, compose, read: meta_messaging::read };
+pub const SENDER: Sender = Sender { token: TOKEN, compose, captions: &[], read: meta_messaging::read };
 
 /// Echoes carry nothing of ours.
 const PRODUCT: Product = Product { object: OBJECT, echoes_tell_ours: false };

@@ -32,7 +32,7 @@ pub const PROFILE: ProfileLookup = ProfileLookup {
 };
 
 /// How its messages are sent.
-pub const SENDER: Sender = Sender { token: TOKEN, compose, read: meta_messaging::read };
+pub const SENDER: Sender = Sender { token: TOKEN, compose, captions: &[], read: meta_messaging::read };
 
 /// `metadata` comes back with the echo of a message, so ours are known by it.
 const PRODUCT: Product = Product { object: OBJECT, echoes_tell_ours: true };

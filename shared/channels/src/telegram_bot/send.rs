@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// What the registry lists.
-pub(super) const SENDER: Sender = Sender { token: TOKEN, compose, read };
+pub(super) const SENDER: Sender = Sender { token: TOKEN, compose, captions: &["image", "video", "audio", "document"], read };
 
 /// What a bot is told of. Membership of others and reactions come only when they are asked for.
 const UPDATES: [&str; 13] = [

@@ -20,7 +20,7 @@ const WINDOW: TimeDelta = TimeDelta::hours(24);
 const TOO_LATE: &str = "The customer last wrote more than 24 hours ago: send a template message";
 
 /// What the registry lists.
-pub(super) const SENDER: Sender = Sender { token: "accessToken", compose, read };
+pub(super) const SENDER: Sender = Sender { token: "accessToken", compose, captions: &["image", "video", "document"], read };
 
 fn compose(account: &Account, message: &Outgoing) -> Result<Call, Refusal> {
     if message.message_type != "template" && message.since_inbound.is_none_or(|since| since >= WINDOW) {

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct HttpConfig {
     /// `PUBLIC_URL` (`http://127.0.0.1:PORT`): the address that others reach us at, without a slash at the end.
     pub public_url: Option<String>,
+    /// `SOCKET_PATH` (`/socket.io`): where Socket.IO is served.
+    pub socket_path: String,
     /// `JWT_PRIVATE_KEY`: an RSA key in PEM, or the path of one. Tokens are RS256 then, and its public half is at `/.well-known/jwks.json`.
     pub jwt_private_key: Option<Secret>,
     /// `JWT_OLD_PUBLIC_KEYS`: PEM blocks, or the path of a file with them: tokens signed with these are still good.
@@ -71,6 +73,7 @@ impl HttpConfig {
         let public_url = source.url("PUBLIC_URL", &["http://", "https://"], "give the address others reach us at, https://host")?;
         Ok(Self {
             public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
+            socket_path: source.text("SOCKET_PATH").unwrap_or_else(|| "/socket.io".to_owned()),
             jwt_private_key: source.text("JWT_PRIVATE_KEY").map(Secret::new),
             jwt_old_public_keys: source.text("JWT_OLD_PUBLIC_KEYS"),
             jwt_secret: source.text("JWT_SECRET").map(Secret::new),

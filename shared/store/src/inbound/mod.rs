@@ -21,8 +21,9 @@ pub use profiles::introduce;
 
 use crate::{StoreError, channel_instances::ChannelRef};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ChannelEvent, ConversationId, EventBody, MessageId, RawEventId, TenantId};
+use domain::{Change, ChannelEvent, ConversationId, EventBody, MessageId, RawEventId, TenantId};
 use sqlx::PgConnection;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// One event of a raw webhook, with the channel it belongs to.
@@ -93,6 +94,29 @@ impl Written {
     /// Remembers the people of a batch. Call it after the commit only.
     pub fn remember(&mut self, cache: &PeopleCache) {
         cache.remember(std::mem::take(&mut self.learned));
+    }
+}
+
+impl Written {
+    /// What those who watch are told, by tenant.
+    pub fn told(&self) -> BTreeMap<TenantId, Vec<Change>> {
+        let mut told: BTreeMap<TenantId, Vec<Change>> = BTreeMap::new();
+        let mut moved = BTreeSet::new();
+        for message in &self.messages {
+            told.entry(message.tenant_id).or_default().push(Change::MessageCreated { message: message.id });
+            moved.insert((message.tenant_id, message.conversation_id));
+        }
+        for changed in &self.statuses {
+            told.entry(changed.tenant_id).or_default().push(Change::MessageStatus { message: changed.id });
+        }
+        for changed in &self.changes {
+            told.entry(changed.tenant_id).or_default().push(Change::MessageEdited { message: changed.id });
+            moved.insert((changed.tenant_id, changed.conversation_id));
+        }
+        for (tenant, conversation) in moved {
+            told.entry(tenant).or_default().push(Change::ConversationUpdated { conversation });
+        }
+        told
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::StoreError;
 use chrono::{DateTime, Utc};
-use domain::{ChannelInstanceId, CustomerId, TenantId};
+use domain::{ChannelInstanceId, ConversationId, CustomerId, TenantId};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
@@ -79,24 +79,28 @@ pub(super) async fn fill_in(
     Ok(())
 }
 
-/// A person's name, unless they are called something already, and picture, as their provider tells them when it is asked.
+/// A person's name, unless they are called something already, and picture, as their provider tells them when it is asked. Returns the
+/// conversations that show it.
 pub async fn introduce(
     conn: &mut PgConnection,
     (tenant, channel, external_id): (TenantId, ChannelInstanceId, &str),
     name: Option<&str>,
     picture: Option<&str>,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE customers c SET name = coalesce(c.name, $4), avatar_url = coalesce($5, c.avatar_url), updated_at = now()
-         FROM customer_identities i
-         WHERE i.tenant_id = $1 AND i.channel_instance_id = $2 AND i.external_id = $3 AND c.tenant_id = i.tenant_id AND c.id = i.customer_id",
+) -> Result<Vec<ConversationId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "WITH known AS (
+           UPDATE customers c SET name = coalesce(c.name, $4), avatar_url = coalesce($5, c.avatar_url), updated_at = now()
+           FROM customer_identities i
+           WHERE i.tenant_id = $1 AND i.channel_instance_id = $2 AND i.external_id = $3 AND c.tenant_id = i.tenant_id AND c.id = i.customer_id
+           RETURNING c.tenant_id, c.id)
+         SELECT v.id FROM known k JOIN chat_conversations v ON v.tenant_id = k.tenant_id AND v.customer_id = k.id AND v.status <> 'closed'",
         tenant.0,
         channel.0,
         external_id,
         name,
         picture
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(ids.into_iter().map(ConversationId).collect())
 }
