@@ -1,8 +1,5 @@
 //! Instagram messages: webhooks of `object: instagram`. Shapes and sending are shared with Messenger in `meta_messaging`.
 
-#[cfg(test)]
-mod tests;
-
 use crate::{
     ParseError, meta_graph,
     meta_messaging::{self, Product},

@@ -1,8 +1,5 @@
 //! Messenger: webhooks of `object: page`. Shapes and sending are shared with Instagram in `meta_messaging`.
 
-#[cfg(test)]
-mod tests;
-
 use crate::{
     ParseError, meta_graph,
     meta_messaging::{self, Product},

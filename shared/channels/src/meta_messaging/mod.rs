@@ -6,6 +6,9 @@ mod parse;
 mod send;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use parse::{object, parse, route};
 pub(crate) use send::{compose, read};
 

@@ -13,6 +13,7 @@ fn a_text_message_becomes_one_event_with_everything_it_says() {
             external_id: "wamid.TEXT".to_owned(),
             direction: Direction::Inbound,
             from_business_phone: false,
+            may_be_ours: false,
             person: PersonRef {
                 phone: Some("4915550100300".to_owned()),
                 user_id: Some("DE.70000000000000007".to_owned()),
@@ -42,7 +43,7 @@ fn media_keeps_what_is_needed_to_fetch_it_and_the_caption_is_the_content() {
             url: Some("https://lookaside.example/801".to_owned()),
             mime_type: Some("image/jpeg".to_owned()),
             sha256: Some("aW1hZ2U=".to_owned()),
-            filename: None,
+            filename: None, extra: serde_json::Map::new()
         })
     );
     let document = message(&events, "wamid.DOCUMENT");

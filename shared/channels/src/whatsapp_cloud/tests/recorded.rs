@@ -46,6 +46,7 @@ fn word(event: &EventBody) -> String {
             (direction, _) => direction.to_owned(),
         },
         EventBody::Status(status) => format!("status:{}", status.status.as_str()),
+        EventBody::SeenUpTo(_) => "seen_up_to".to_owned(),
         EventBody::Edit(_) => "edit".to_owned(),
         EventBody::Revoke(_) => "revoke".to_owned(),
         EventBody::Reaction(reaction) if reaction.emoji.is_none() => "reaction:taken_back".to_owned(),

@@ -1,10 +1,10 @@
 //! What WhatsApp is asked for each type of message, and what each kind of answer means.
 
 use crate::{
-    sending::{Account, Answer, Outgoing, ProviderUrls, Then},
+    sending::{Account, Answer, Outgoing, ProviderUrls, Recipient, Then},
     whatsapp_cloud::SENDER,
 };
-use domain::PersonRef;
+use chrono::TimeDelta;
 use platform::Secret;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -14,12 +14,14 @@ const ID: &str = "0190a0b0-0000-7000-8000-00000000000a";
 fn message(kind: &str) -> Outgoing {
     Outgoing {
         id: ID.parse().unwrap(),
-        to: PersonRef { phone: Some("4915550100300".to_owned()), user_id: Some("US.1".to_owned()), name: None },
+        to: Recipient { phone: Some("4915550100300".to_owned()), ids: vec!["US.1".to_owned(), "4915550100300".to_owned()] },
         message_type: kind.to_owned(),
         content: None,
         media: None,
         reply_to: None,
         meta: json!({}),
+        since_inbound: Some(TimeDelta::hours(1)),
+        by_person: true,
     }
 }
 
@@ -28,10 +30,10 @@ fn composed(message: &Outgoing) -> Result<Value, String> {
     let account = Account {
         external_id: "200000000000002".to_owned(),
         token: Secret::new("token".to_owned()),
-        urls: ProviderUrls { meta_graph: "https://graph.example".to_owned() },
+        urls: ProviderUrls { meta_graph: "https://graph.example".to_owned(), telegram: String::new() },
     };
     let call = (SENDER.compose)(&account, message).map_err(|refusal| refusal.reason)?;
-    assert_eq!((call.url.as_str(), call.bearer.expose()), ("https://graph.example/v23.0/200000000000002/messages", "token"));
+    assert_eq!((call.url.expose(), call.bearer.as_ref().map(Secret::expose)), ("https://graph.example/v23.0/200000000000002/messages", Some("token")));
     let mut body = call.body;
     for (field, value) in [("messaging_product", "whatsapp"), ("recipient_type", "individual"), ("biz_opaque_callback_data", ID)] {
         assert_eq!(body.as_object_mut().unwrap().remove(field), Some(json!(value)), "{field}");
@@ -44,7 +46,7 @@ fn each_type_has_its_body() {
     let media =
         |kind: &str| Outgoing { media: Some(json!({"type": kind, "url": "https://x.example/f", "filename": "f.pdf"})), ..message(kind) };
     let text = Outgoing { content: Some("hi".to_owned()), reply_to: Some("wamid.1".to_owned()), ..message("text") };
-    let by_user_id = Outgoing { to: PersonRef { user_id: Some("US.1".to_owned()), ..PersonRef::default() }, ..text.clone() };
+    let by_user_id = Outgoing { to: Recipient { phone: None, ids: vec!["US.1".to_owned()] }, ..text.clone() };
     let template = json!({"name": "welcome", "language": "de", "components": [{"type": "body", "parameters": []}]});
     let buttons = json!({"type": "button", "body": {"text": "ok?"}, "action": {"buttons": []}});
     let cases = [
@@ -83,7 +85,7 @@ fn each_type_has_its_body() {
 #[test]
 fn what_whatsapp_would_not_take_is_not_asked_for() {
     let audio = Outgoing { content: Some("listen".to_owned()), media: Some(json!({"url": "https://x.example/f"})), ..message("audio") };
-    let nobody = Outgoing { to: PersonRef::default(), ..message("text") };
+    let nobody = Outgoing { to: Recipient::default(), ..message("text") };
     for wrong in [audio, nobody, message("image"), message("template"), message("interactive"), message("sticker")] {
         assert!(!composed(&wrong).unwrap_err().is_empty(), "{}", wrong.message_type);
     }
@@ -147,4 +149,32 @@ fn only_an_id_is_an_acceptance_and_only_a_refusal_is_one() {
         panic!()
     };
     assert_eq!((unavailable.then, unauthorised.then), (Then::Unavailable, Then::Reconnect));
+}
+
+#[test]
+fn a_day_after_the_customers_last_message_only_a_template_goes_out() {
+    let late = |kind: &str, since| Outgoing { since_inbound: since, content: Some("hi".to_owned()), ..message(kind) };
+    for since in [None, Some(TimeDelta::hours(24)), Some(TimeDelta::days(30))] {
+        assert!(composed(&late("text", since)).unwrap_err().contains("template"), "{since:?}");
+    }
+    assert!(composed(&late("text", Some(TimeDelta::hours(23)))).is_ok());
+    let template = json!({"template": {"name": "welcome", "language": "de"}});
+    assert!(composed(&Outgoing { meta: template, content: None, ..late("template", None) }).is_ok());
+}
+
+#[test]
+fn a_number_that_was_given_by_hand_counts_only_if_the_channel_knows_no_other() {
+    let to = |phone: Option<&str>, ids: &[&str]| Recipient { phone: phone.map(str::to_owned), ids: ids.iter().map(|id| (*id).to_owned()).collect() };
+    let cases = [
+        (to(Some("49"), &["49", "50"]), Ok("49")),
+        (to(Some("49"), &["51", "50"]), Ok("51")),
+        (to(Some("49"), &[]), Ok("49")),
+        (to(Some("49"), &["US.1"]), Err("US.1")),
+        (to(None, &["US.2", "50", "US.1"]), Ok("50")),
+    ];
+    for (to, expected) in cases {
+        let body = composed(&Outgoing { to: to.clone(), content: Some("hi".to_owned()), ..message("text") }).unwrap();
+        let found = body["to"].as_str().map_or_else(|| Err(body["recipient"].as_str().unwrap()), Ok);
+        assert_eq!(found, expected, "{to:?}");
+    }
 }
