@@ -4,6 +4,7 @@
 use super::frames::Frame;
 use chrono::{DateTime, Utc};
 use domain::{ChannelInstanceId, ConversationId, TenantId, UserId};
+use platform::Clock;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fmt,
@@ -220,10 +221,10 @@ impl Hub {
     }
 
     /// Closes connections whose tokens have expired, for ever.
-    pub(super) async fn expire(&self) {
+    pub(super) async fn expire(&self, clock: &dyn Clock) {
         loop {
             tokio::time::sleep(EXPIRY_LOOK).await;
-            let now = Utc::now();
+            let now = clock.now();
             let mut state = self.state();
             let expired: Vec<u64> = state.clients.values().filter(|client| client.expires_at <= now).map(|client| client.id).collect();
             state.drop_all(expired);

@@ -35,8 +35,8 @@ impl Realtime {
         if let Some(redis) = redis {
             chores.spawn(reader::listen(app.hub.clone(), redis));
         }
-        let hub = app.hub.clone();
-        chores.spawn(async move { hub.expire().await });
+        let expiring = app.clone();
+        chores.spawn(async move { expiring.hub.expire(&*expiring.clock).await });
         (Self { io, hub: app.hub.clone() }, route)
     }
 

@@ -49,7 +49,7 @@ impl Job for LookUpProfile {
         match status {
             200..=299 => {}
             429 => {
-                let delay = retry_after.unwrap_or(Duration::from_secs(60));
+                let delay = retry_after.unwrap_or(Duration::from_mins(1));
                 return Err(JobError::RetryAfter { delay, class: "too_fast", message: "the provider wants fewer calls".to_owned() });
             }
             500.. => return Err(JobError::retry("refused", format!("HTTP {status}"))),

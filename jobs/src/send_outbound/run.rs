@@ -226,7 +226,7 @@ impl Sending<'_> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.try_end(&end).await {
+            match Box::pin(self.try_end(&end)).await {
                 Err(JobError::Surroundings(error)) if tries < WRITE_TRIES => {
                     tracing::warn!(%error, message = %self.id, "what became of a message is not written yet; trying again");
                     tokio::time::sleep(WRITE_PAUSE).await;

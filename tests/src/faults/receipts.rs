@@ -44,6 +44,7 @@ fn located(channel: ChannelRef, case: &str, step: &Step) -> Located {
             external_id,
             direction: Direction::Outbound,
             from_business_phone: true,
+            may_be_ours: false,
             person: PersonRef { phone: Some("15551230001".to_owned()), ..PersonRef::default() },
             message_type: "text".to_owned(),
             content: Some("hello".to_owned()),

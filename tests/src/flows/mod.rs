@@ -4,14 +4,17 @@ mod changes;
 mod ingest;
 mod lanes;
 mod merging;
+mod messenger;
 mod order;
 mod outages;
 mod people;
+mod realtime;
 mod recorded;
 mod refusals;
 mod replay;
 mod sending;
 mod shapes;
+mod telegram;
 
 use crate::harness::App;
 

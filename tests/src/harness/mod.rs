@@ -9,6 +9,7 @@ mod proxy;
 mod redis_server;
 mod supervision;
 mod tool;
+mod watcher;
 mod webhooks;
 
 pub(crate) use api::{ADMIN_TOKEN, Answer, INTERNAL_TOKEN, PASSWORD, User};
@@ -18,6 +19,7 @@ pub(crate) use process::{Process, free_port};
 pub(crate) use provider::{CUT, Provider, Received};
 pub(crate) use proxy::Proxy;
 pub(crate) use redis_server::RedisServer;
+pub(crate) use watcher::Watcher;
 pub(crate) use webhooks::{SECRET, VERIFY_TOKEN, change, echo, image, sign, status, status_for, text, text_from, text_to};
 pub(crate) use webhooks::{message, messages, sign_bytes};
 
@@ -34,7 +36,7 @@ pub(crate) const OTHER_PHONE_NUMBER_ID: &str = "100200300400501";
 /// What a worker does by default.
 const ALL_BUT_SENDING: &[&str] = &["--queues", "webhooks,overrides,chores,probes"];
 /// What a worker does when the test has a provider.
-pub(crate) const SENDING: &[&str] = &["--queues", "webhooks,overrides,outbound"];
+pub(crate) const SENDING: &[&str] = &["--queues", "webhooks,overrides,outbound,chores"];
 
 /// A running Switchboard.
 pub(crate) struct App {

@@ -11,13 +11,15 @@ use crate::{
 };
 use domain::ChannelEvent;
 
+/// Reads a part of an update, which has this number.
+type Read = fn(Raw<'_>, i64, &mut Events);
+
 /// What an update tells. Fails only if it is not a JSON object.
 pub fn parse(body: &[u8]) -> Result<Vec<ChannelEvent>, ParseError> {
     let readable = Readable::new(body)?;
     let update: Update<'_> = readable.read()?;
     let mut events = Events::default();
     let id = update.id.integer().unwrap_or(0);
-    type Read = fn(Raw<'_>, i64, &mut Events);
     let parts: [(Raw<'_>, Read); 12] = [
         (update.message, update::message),
         (update.channel_post, update::message),

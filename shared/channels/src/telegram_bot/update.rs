@@ -74,16 +74,14 @@ pub(super) fn message(raw: Raw<'_>, _update: i64, events: &mut Events) {
     let read = content::read(raw, &message);
     let mut meta = read.meta;
     meta.extend(speaker(&message, &place));
-    for (key, value) in [
-        ("message_thread_id", message.message_thread_id),
-        ("media_group_id", message.media_group_id),
-        ("forwarded", message.forward_origin),
-    ] {
+    for (key, value) in
+        [("message_thread_id", message.thread_id), ("media_group_id", message.media_group_id), ("forwarded", message.forward_origin)]
+    {
         if let Some(value) = value.value() {
             meta.insert(key.to_owned(), value);
         }
     }
-    let reply_to = message.reply_to_message.object::<Message<'_>>().and_then(|answered| place.message(answered.id));
+    let reply_to = message.answered.object::<Message<'_>>().and_then(|answered| place.message(answered.id));
     let at = message.date.time();
     events.push(EventBody::Message(Box::new(NewMessage {
         external_id,
@@ -175,13 +173,8 @@ pub(super) fn reaction(raw: Raw<'_>, update: i64, events: &mut Events) {
     let target = Place::of(change.chat, Raw::default()).and_then(|place| place.message(change.message_id));
     let by = change.user.object::<Party<'_>>().or_else(|| change.actor_chat.object()).and_then(|who| who.id.integer());
     let (Some(target_external_id), Some(by)) = (target, by) else { return events.push_other("message_reaction", Some("no_id")) };
-    let emoji = change
-        .new
-        .list()
-        .into_iter()
-        .filter_map(Raw::object::<ReactionType<'_>>)
-        .next()
-        .and_then(|first| first.emoji.text().or_else(|| first.custom_emoji_id.text()).or_else(|| first.kind.text()));
+    let first: Option<ReactionType<'_>> = change.new.list().into_iter().find_map(Raw::object);
+    let emoji = first.and_then(|first| first.emoji.text().or_else(|| first.custom_emoji_id.text()).or_else(|| first.kind.text()));
     events.push(EventBody::Reaction(MessageReaction {
         target_external_id,
         by: by.to_string(),

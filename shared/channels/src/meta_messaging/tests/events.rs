@@ -40,17 +40,30 @@ fn text_quick_replies_and_answers() {
     let message = json!({"mid": "m1", "text": "hello", "quick_reply": {"payload": "P"}, "reply_to": {"mid": "m0"}});
     let message = only_message(&events(&json!({"message": message})));
     assert_eq!((message.external_id.as_str(), message.content.as_deref(), message.reply_to.as_deref()), ("m1", Some("hello"), Some("m0")));
-    assert_eq!((message.person.user_id.as_deref(), message.direction, message.message_type.as_str()), (Some(PERSON), Direction::Inbound, "text"));
+    assert_eq!(
+        (message.person.user_id.as_deref(), message.direction, message.message_type.as_str()),
+        (Some(PERSON), Direction::Inbound, "text")
+    );
     assert_eq!((message.sent_at.unwrap().timestamp_millis(), &message.meta["quick_reply"]["payload"]), (1_760_000_000_123, &json!("P")));
 }
 
 #[test]
 fn attachments_keep_their_address() {
-    for (kind, expected) in [("image", "image"), ("video", "video"), ("audio", "audio"), ("file", "document"), ("share", "share"), ("story_mention", "story_mention")] {
+    for (kind, expected) in [
+        ("image", "image"),
+        ("video", "video"),
+        ("audio", "audio"),
+        ("file", "document"),
+        ("share", "share"),
+        ("story_mention", "story_mention"),
+    ] {
         let message = json!({"mid": "m1", "attachments": [{"type": kind, "payload": {"url": "https://cdn.example/f"}}]});
         let message = only_message(&events_of("instagram", "messaging", &json!({"message": message})));
         let media = message.media.unwrap();
-        assert_eq!((message.message_type.as_str(), media.kind.as_str(), media.url.as_deref()), (expected, expected, Some("https://cdn.example/f")));
+        assert_eq!(
+            (message.message_type.as_str(), media.kind.as_str(), media.url.as_deref()),
+            (expected, expected, Some("https://cdn.example/f"))
+        );
     }
     let sticker = json!({"mid": "m1", "attachments": [{"type": "image", "payload": {"url": "https://cdn.example/s", "sticker_id": 369}}]});
     assert_eq!(only_message(&events(&json!({"message": sticker}))).message_type, "sticker");
@@ -106,7 +119,10 @@ fn receipts_are_of_messages_or_of_all_up_to_a_moment() {
     let delivered = events(&json!({"delivery": {"mids": ["m1", "m2"], "watermark": 1_760_000_000_500_u64}}));
     let [EventBody::Status(one), EventBody::Status(two), EventBody::SeenUpTo(all)] = &delivered[..] else { panic!("{delivered:?}") };
     assert_eq!((one.external_id.as_str(), two.external_id.as_str(), one.status), ("m1", "m2", DeliveryStatus::Delivered));
-    assert_eq!((all.status, all.at.timestamp_millis(), all.person.user_id.as_deref()), (DeliveryStatus::Delivered, 1_760_000_000_500, Some(PERSON)));
+    assert_eq!(
+        (all.status, all.at.timestamp_millis(), all.person.user_id.as_deref()),
+        (DeliveryStatus::Delivered, 1_760_000_000_500, Some(PERSON))
+    );
     let read = events(&json!({"read": {"watermark": 1_760_000_000_500_u64}}));
     assert!(matches!(&read[..], [EventBody::SeenUpTo(all)] if all.status == DeliveryStatus::Read), "{read:?}");
     let read = events_of("instagram", "messaging", &json!({"read": {"mid": "m1"}}));
@@ -121,7 +137,10 @@ fn edits_unsends_reactions_and_standby() {
     assert!(matches!(&unsent[..], [EventBody::Revoke(revoke)] if revoke.target_external_id == "m1"), "{unsent:?}");
     for (action, emoji) in [("react", Some("❤")), ("unreact", None)] {
         let told = events(&json!({"reaction": {"mid": "m1", "action": action, "reaction": "love", "emoji": "❤"}}));
-        assert!(matches!(&told[..], [EventBody::Reaction(reaction)] if reaction.emoji.as_deref() == emoji && reaction.by == PERSON), "{told:?}");
+        assert!(
+            matches!(&told[..], [EventBody::Reaction(reaction)] if reaction.emoji.as_deref() == emoji && reaction.by == PERSON),
+            "{told:?}"
+        );
     }
     let standby = only_message(&events_of("page", "standby", &json!({"message": {"mid": "m1", "text": "hi"}})));
     assert_eq!(standby.meta["standby"], json!(true));
@@ -144,14 +163,22 @@ fn a_body_is_routed_by_its_object_and_names_each_page_once() {
 
 #[test]
 fn hostile_bodies_cost_themselves_at_most() {
-    for part in [json!({}), json!({"message": 5}), json!({"message": {"text": "no id"}}), json!({"read": []}), json!({"optin": {"ref": "x"}}), json!({"future": 1})] {
+    for part in [
+        json!({}),
+        json!({"message": 5}),
+        json!({"message": {"text": "no id"}}),
+        json!({"read": []}),
+        json!({"optin": {"ref": "x"}}),
+        json!({"future": 1}),
+    ] {
         let told = events(&part);
         assert!(matches!(&told[..], [EventBody::Other { .. }]), "{part}: {told:?}");
     }
     for bad in [&b"[]"[..], b"", b"{\"object\":\"page\"", b"\xff"] {
         assert!(messenger::parse(bad).is_err(), "{bad:?}");
     }
-    let odd = json!({"object": "page", "entry": [5, {"id": 1, "messaging": [7, null, {"message": {"mid": "m", "text": "x"}}]}]}).to_string();
+    let odd =
+        json!({"object": "page", "entry": [5, {"id": 1, "messaging": [7, null, {"message": {"mid": "m", "text": "x"}}]}]}).to_string();
     assert_eq!(messenger::parse(odd.as_bytes()).unwrap().len(), 3);
 }
 

@@ -28,7 +28,10 @@ fn composed(sender: &Sender, message: &Outgoing) -> Result<Value, String> {
     let urls = ProviderUrls { meta_graph: "https://graph.example".to_owned(), telegram: String::new() };
     let account = Account { external_id: "900100".to_owned(), token: Secret::new("token"), urls };
     let call = (sender.compose)(&account, message).map_err(|refusal| refusal.reason)?;
-    assert_eq!((call.url.expose(), call.bearer.as_ref().map(Secret::expose)), ("https://graph.example/v23.0/900100/messages", Some("token")));
+    assert_eq!(
+        (call.url.expose(), call.bearer.as_ref().map(Secret::expose)),
+        ("https://graph.example/v23.0/900100/messages", Some("token"))
+    );
     Ok(call.body)
 }
 

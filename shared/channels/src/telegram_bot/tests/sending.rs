@@ -69,7 +69,10 @@ fn only_a_message_with_its_id_is_an_acceptance() {
 
 #[test]
 fn each_code_says_what_to_do() {
-    let refused = |code: u16, parameters: Value| match read(code, &json!({"ok": false, "error_code": code, "description": "said", "parameters": parameters})) {
+    let refused = |code: u16, parameters: Value| match read(
+        code,
+        &json!({"ok": false, "error_code": code, "description": "said", "parameters": parameters}),
+    ) {
         Answer::Refused(refusal) => {
             assert_eq!((refusal.code, refusal.detail.as_deref()), (Some(code.into()), Some("said")));
             (refusal.then, refusal.moved_to)
@@ -80,7 +83,8 @@ fn each_code_says_what_to_do() {
     assert_eq!(refused(429, json!({"retry_after": 14})), (wait(14), None));
     assert_eq!(refused(429, json!({})), (wait(5), None));
     assert_eq!(refused(400, json!({"migrate_to_chat_id": -1_009})), (Then::Move, Some("-1009".to_owned())));
-    for (code, then) in [(400, Then::GiveUp), (401, Then::Reconnect), (403, Then::GiveUp), (404, Then::Reconnect), (409, Then::Unavailable)] {
+    for (code, then) in [(400, Then::GiveUp), (401, Then::Reconnect), (403, Then::GiveUp), (404, Then::Reconnect), (409, Then::Unavailable)]
+    {
         assert_eq!(refused(code, json!({})), (then, None), "{code}");
     }
 }
@@ -95,6 +99,8 @@ fn the_webhook_is_asked_for_with_a_secret() {
         assert!(call.body["allowed_updates"].as_array().unwrap().contains(&json!(kind)), "{kind}");
     }
     assert_eq!((CONNECTOR.read)(200, br#"{"ok":true,"result":true}"#), Ok(()));
-    assert!((CONNECTOR.read)(400, br#"{"ok":false,"description":"bad webhook: HTTPS url must be provided"}"#).unwrap_err().contains("HTTPS"));
+    assert!(
+        (CONNECTOR.read)(400, br#"{"ok":false,"description":"bad webhook: HTTPS url must be provided"}"#).unwrap_err().contains("HTTPS")
+    );
     assert!((CONNECTOR.read)(502, b"<html>").is_err());
 }

@@ -43,7 +43,8 @@ fn media_keeps_what_is_needed_to_fetch_it_and_the_caption_is_the_content() {
             url: Some("https://lookaside.example/801".to_owned()),
             mime_type: Some("image/jpeg".to_owned()),
             sha256: Some("aW1hZ2U=".to_owned()),
-            filename: None, extra: serde_json::Map::new()
+            filename: None,
+            extra: serde_json::Map::new()
         })
     );
     let document = message(&events, "wamid.DOCUMENT");

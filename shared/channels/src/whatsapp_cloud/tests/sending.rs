@@ -33,7 +33,10 @@ fn composed(message: &Outgoing) -> Result<Value, String> {
         urls: ProviderUrls { meta_graph: "https://graph.example".to_owned(), telegram: String::new() },
     };
     let call = (SENDER.compose)(&account, message).map_err(|refusal| refusal.reason)?;
-    assert_eq!((call.url.expose(), call.bearer.as_ref().map(Secret::expose)), ("https://graph.example/v23.0/200000000000002/messages", Some("token")));
+    assert_eq!(
+        (call.url.expose(), call.bearer.as_ref().map(Secret::expose)),
+        ("https://graph.example/v23.0/200000000000002/messages", Some("token"))
+    );
     let mut body = call.body;
     for (field, value) in [("messaging_product", "whatsapp"), ("recipient_type", "individual"), ("biz_opaque_callback_data", ID)] {
         assert_eq!(body.as_object_mut().unwrap().remove(field), Some(json!(value)), "{field}");
@@ -164,7 +167,10 @@ fn a_day_after_the_customers_last_message_only_a_template_goes_out() {
 
 #[test]
 fn a_number_that_was_given_by_hand_counts_only_if_the_channel_knows_no_other() {
-    let to = |phone: Option<&str>, ids: &[&str]| Recipient { phone: phone.map(str::to_owned), ids: ids.iter().map(|id| (*id).to_owned()).collect() };
+    let to = |phone: Option<&str>, ids: &[&str]| Recipient {
+        phone: phone.map(str::to_owned),
+        ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+    };
     let cases = [
         (to(Some("49"), &["49", "50"]), Ok("49")),
         (to(Some("49"), &["51", "50"]), Ok("51")),

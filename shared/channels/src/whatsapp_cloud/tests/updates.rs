@@ -38,7 +38,15 @@ fn ids(phone: Option<&str>, user_id: Option<&str>) -> PersonRef {
 
 #[test]
 fn reactions_edits_and_revokes_name_the_message_they_are_about() {
-    let image = Media { kind: "image".to_owned(), id: Some("801".to_owned()), url: None, mime_type: None, sha256: None, filename: None, extra: serde_json::Map::new() };
+    let image = Media {
+        kind: "image".to_owned(),
+        id: Some("801".to_owned()),
+        url: None,
+        mime_type: None,
+        sha256: None,
+        filename: None,
+        extra: serde_json::Map::new(),
+    };
     let expected = [
         reaction("wamid.R1", "4915550100300", "wamid.OURS", Some("👍")),
         reaction("wamid.R2", "4915550100300", "wamid.OURS", None),
