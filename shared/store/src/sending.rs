@@ -126,6 +126,9 @@ pub async fn accepted(
     (channel, kind): (ChannelInstanceId, ChannelType),
     external_id: &str,
 ) -> Result<(), StoreError> {
+    if seen::has_marks(kind) {
+        seen::hold(conn, &[(tenant, id)]).await?;
+    }
     sqlx::query!(
         r#"
         WITH found AS MATERIALIZED (SELECT id FROM chat_messages WHERE tenant_id = $1 AND channel_instance_id = $3 AND external_id = $4),

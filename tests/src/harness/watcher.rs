@@ -26,7 +26,11 @@ impl Watcher {
         let open = text(stream.next().await);
         assert!(open.starts_with('0'), "{open}");
         stream.send(Message::text(format!("40{auth}"))).await.unwrap();
-        let answer = text(stream.next().await);
+        let mut answer = text(stream.next().await);
+        while answer == "2" {
+            stream.send(Message::text("3")).await.unwrap();
+            answer = text(stream.next().await);
+        }
         if let Some(error) = answer.strip_prefix("44") {
             return Err(error.to_owned());
         }

@@ -1,6 +1,6 @@
 //! New messages, and the conversations they move.
 
-use super::{ChangedMessage, Located, OverrideSet, PersonKey, Written, WrittenMessage, effective_time, people::People, row_key, seen};
+use super::{ChangedMessage, Located, OverrideSet, PersonKey, Written, WrittenMessage, effective_time, people::People, row_key};
 use crate::StoreError;
 use chrono::TimeDelta;
 use domain::{ConversationId, DeliveryStatus, Direction, EventBody, MessageId, NewMessage, TenantId};
@@ -145,14 +145,6 @@ pub(super) async fn insert(
     }
     if written.messages.iter().any(|message| !moved.contains_key(&(message.tenant_id, message.conversation_id))) {
         return Err(StoreError::Stale("a conversation"));
-    }
-    let sent: Vec<(TenantId, MessageId)> = rows
-        .iter()
-        .filter(|row| seen::has_marks(row.0.channel.kind) && row.1.direction == Direction::Outbound)
-        .map(|row| (row.0.channel.tenant_id, row.2))
-        .collect();
-    if !sent.is_empty() {
-        seen::catch_up(conn, &sent).await?;
     }
     let overrides = moved
         .into_iter()

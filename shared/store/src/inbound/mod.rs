@@ -140,6 +140,12 @@ pub async fn write(
         return Err(error);
     }
     receipts::advance(conn, items, &mut written).await?;
+    if items.iter().any(seen::sends_to_marked) {
+        let sent: Vec<_> =
+            written.messages.iter().filter(|message| !message.inbound).map(|message| (message.tenant_id, message.id)).collect();
+        seen::hold(conn, &sent).await?;
+        seen::catch_up(conn, &sent).await?;
+    }
     written.statuses.extend(seen::mark(conn, items).await?);
     changes::apply(conn, items, &mut written).await?;
     written.identities = people.introduced;

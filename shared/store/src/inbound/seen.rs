@@ -4,7 +4,7 @@
 use super::{ChangedMessage, Located, of_kind, row_key};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
-use domain::{ChannelType, ConversationId, DeliveryStatus, EventBody, MessageId, TenantId};
+use domain::{ChannelType, ConversationId, DeliveryStatus, Direction, EventBody, MessageId, TenantId};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -64,7 +64,32 @@ pub(super) async fn mark(conn: &mut PgConnection, items: &[Located]) -> Result<V
     Ok(moved.into_iter().map(|row| changed(row.tenant_id, row.id, row.conversation_id)).collect())
 }
 
-/// Moves messages that are sent as far as marks say that came before.
+/// Is it a message to a person whose receipts are such?
+pub(super) fn sends_to_marked(item: &Located) -> bool {
+    has_marks(item.channel.kind) && matches!(&item.event.body, EventBody::Message(message) if message.direction == Direction::Outbound)
+}
+
+/// Lets no mark of these messages' people be written until the transaction ends. Otherwise a message and a mark that are written at the same moment
+/// would miss each other.
+pub(crate) async fn hold(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO seen_marks AS s (tenant_id, channel_instance_id, external_id)
+         SELECT DISTINCT i.tenant_id, i.channel_instance_id, i.external_id
+         FROM unnest($1::int4[], $2::uuid[]) w(tenant_id, id)
+         JOIN chat_messages m ON m.tenant_id = w.tenant_id AND m.id = w.id
+         JOIN chat_conversations c ON c.tenant_id = m.tenant_id AND c.id = m.conversation_id
+         JOIN customer_identities i ON i.tenant_id = c.tenant_id AND i.customer_id = c.customer_id AND i.channel_instance_id = c.channel_instance_id
+         ORDER BY 1, 2, 3
+         ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE SET read_until = s.read_until",
+        &messages.iter().map(|message| message.0.0).collect::<Vec<_>>(),
+        &messages.iter().map(|message| message.1.0).collect::<Vec<_>>()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Moves messages that are sent as far as marks say that came before. [`hold`] first.
 pub(crate) async fn catch_up(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE chat_messages m SET status = CASE WHEN m.sent_at <= s.read_until THEN 'read' ELSE 'delivered' END
