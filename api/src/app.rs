@@ -13,7 +13,7 @@ use crate::{
 };
 use channels::meta_signature::SignatureKey;
 use jobs::wake::Waker;
-use platform::{Clock, Config, DispatchMode, Sealing, metrics::MetricsHandle};
+use platform::{Clock, Config, DispatchMode, MediaLinks, MediaStore, Sealing, media_store::MediaError, metrics::MetricsHandle};
 use salvo::{Server, Service, conn::tcp::TcpAcceptor, server::ServerHandle};
 use std::{
     net::SocketAddr,
@@ -44,6 +44,8 @@ pub enum StartError {
     Key(#[from] KeyError),
     #[error("the OpenAPI document cannot be written: {0}")]
     OpenApi(#[from] serde_json::Error),
+    #[error("MEDIA_STORE cannot be used: {0}")]
+    Media(#[from] MediaError),
     #[error("the HTTP client cannot be made: {0}")]
     Client(#[from] reqwest::Error),
     #[error("cannot listen on {address}: if another process does, set PORT, or HOST, to something else")]
@@ -149,6 +151,8 @@ fn shared_state(
         operator: store::connect(&config.database_url, Role::Operator, "switchboard-api-operator", config.database_connections)?,
         cards: ConversationCards::default(),
         inbox,
+        media: MediaStore::open(&config.media_store)?,
+        media_links: config.encryption_key.as_ref().map(|key| MediaLinks::new(key, &public_url)),
         hub: Arc::new(Hub::new(redis.clone())),
         waker,
         tokens: Tokens::new(http)?,

@@ -8,6 +8,7 @@ mod contracts;
 pub mod error;
 mod health;
 mod ingress;
+mod media;
 mod middleware;
 mod openapi;
 mod outbound;

@@ -4,6 +4,7 @@ use crate::{
     App, contracts,
     health::Health,
     ingress::{Handshake, MetaWebhook, Receive, TelegramWebhook},
+    media::ServeMedia,
     middleware, openapi,
     realtime::OpenSocket,
 };
@@ -40,6 +41,7 @@ pub(crate) fn all(parts: Parts) -> Result<Router, serde_json::Error> {
         .push(meta("api/facebook/webhook"))
         .push(Router::with_path("api/telegram/bot/webhook/{channel_instance_id}").post(parts.telegram))
         .push(Router::with_path("health").get(Shared(health.clone())).head(Shared(health)));
+    router = router.push(Router::with_path("media/{message_id}").get(ServeMedia(parts.app.clone())));
     let web_socket = Router::with_path("api/{tenant_id}/ws").get(OpenSocket(parts.app.clone()));
     router = router.push(Router::new().hoop(middleware::cors(&parts.origins)).push(parts.sockets)).push(web_socket);
     if let Some(metrics) = parts.metrics {

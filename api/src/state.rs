@@ -9,7 +9,7 @@ use crate::{
     realtime::Hub,
 };
 use jobs::wake::Waker;
-use platform::{Clock, Sealing, Secret, config::RateLimits};
+use platform::{Clock, MediaLinks, MediaStore, Sealing, Secret, config::RateLimits};
 use salvo::{
     Depot, Extractible, Request, Writer,
     extract::Metadata,
@@ -33,6 +33,9 @@ pub(crate) struct AppState {
     pub inbox: Inbox,
     /// Who watches.
     pub hub: Arc<Hub>,
+    /// Copies of files, and links to them. `None`: no key signs any.
+    pub media: MediaStore,
+    pub media_links: Option<MediaLinks>,
     pub waker: Waker,
     pub clock: Arc<dyn Clock>,
     pub tokens: Tokens,

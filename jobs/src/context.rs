@@ -4,7 +4,7 @@ use crate::{JobError, send_outbound::Lanes, wake::Waker};
 use channels::sending::ProviderUrls;
 use chrono::TimeDelta;
 use domain::{Change, JobId, TenantId, WorkerId};
-use platform::Sealing;
+use platform::{GuardedClient, MediaStore, Sealing};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
@@ -31,6 +31,11 @@ pub struct Services {
     /// For calls to providers.
     pub http: reqwest::Client,
     pub providers: ProviderUrls,
+    /// For addresses that others supply.
+    pub guarded: GuardedClient,
+    /// Where copies of files go, and how large they may be.
+    pub media: MediaStore,
+    pub media_max_bytes: u64,
     pub lanes: Arc<Lanes>,
     /// Opens what tenants entrusted to us.
     pub sealing: Sealing,

@@ -12,6 +12,7 @@ pub mod queue;
 pub mod wake;
 
 pub mod connect_channel;
+pub mod copy_media;
 pub mod expire_override;
 pub mod import_contacts;
 pub mod look_up_profile;

@@ -34,8 +34,8 @@ pub(crate) async fn make(http: &reqwest::Client, call: &Call) -> Result<Response
 }
 
 /// GETs an address.
-pub(crate) async fn get(http: &reqwest::Client, url: &str, bearer: &Secret) -> Result<Response, Lost> {
-    send(http.get(url), Some(bearer)).await
+pub(crate) async fn get(http: &reqwest::Client, url: &str, bearer: Option<&Secret>) -> Result<Response, Lost> {
+    send(http.get(url), bearer).await
 }
 
 async fn send(mut request: reqwest::RequestBuilder, bearer: Option<&Secret>) -> Result<Response, Lost> {

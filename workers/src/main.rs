@@ -17,7 +17,7 @@ use jobs::{
 };
 use maintenance::Leading;
 use platform::{
-    Sealing,
+    GuardedClient, MediaStore, Sealing,
     config::{Config, DispatchMode},
 };
 use runtime::{Runtime, backend, local};
@@ -68,6 +68,9 @@ async fn main() -> anyhow::Result<()> {
         human_override_ttl: chrono::TimeDelta::from_std(config.human_override_ttl)?,
         http: platform::http::client()?,
         providers: ProviderUrls { meta_graph: config.meta_graph_url.clone(), telegram: config.telegram_api_url.clone() },
+        guarded: GuardedClient::new(&config.allow_hosts)?,
+        media: MediaStore::open(&config.media_store)?,
+        media_max_bytes: config.media_max_bytes,
         lanes: Arc::new(Lanes::new(concurrency(queue::OUTBOUND) / 2)),
         sealing: Sealing::new(config.encryption_key.as_ref(), &config.old_encryption_keys),
     });

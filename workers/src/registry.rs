@@ -1,7 +1,7 @@
 //! The kinds of jobs that workers run. A new kind is its folder in `jobs/src` and one line here.
 
 use jobs::{
-    Handler, connect_channel::ConnectChannel, expire_override::ExpireOverride, import_contacts::ImportContacts,
+    Handler, connect_channel::ConnectChannel, copy_media::CopyMedia, expire_override::ExpireOverride, import_contacts::ImportContacts,
     look_up_profile::LookUpProfile, probe::Probe, process_webhook::ProcessWebhook, resume_webhooks::ResumeWebhooks,
     send_outbound::SendOutbound,
 };
@@ -14,6 +14,7 @@ pub(crate) fn handlers(probes: bool) -> Vec<Handler> {
         Handler::single::<ExpireOverride>(),
         Handler::single::<ConnectChannel>(),
         Handler::single::<LookUpProfile>(),
+        Handler::single::<CopyMedia>(),
         Handler::single::<ImportContacts>(),
         Handler::single::<ResumeWebhooks>(),
     ];

@@ -92,7 +92,9 @@ async fn load(app: &App, tenant: TenantId, changes: &[Change]) -> Result<Rows, A
     let mut tx = app.tenants.begin(tenant).await?;
     let mut rows = Rows { public_id: tenants::public_id(&mut tx, tenant).await?.unwrap_or_default(), ..Rows::default() };
     if !messages.is_empty() {
-        rows.messages = messages::by_ids(&mut tx, tenant, &list(messages)).await?.into_iter().map(|row| (row.id, row)).collect();
+        let mut found = messages::by_ids(&mut tx, tenant, &list(messages)).await?;
+        app.link_media(&mut found);
+        rows.messages = found.into_iter().map(|row| (row.id, row)).collect();
     }
     if !conversations.is_empty() {
         let cards = conversation_cards::read(&mut tx, tenant, &list(conversations)).await?;

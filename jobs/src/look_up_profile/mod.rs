@@ -44,7 +44,7 @@ impl Job for LookUpProfile {
         let token = token.map_err(|error| JobError::retry("sealed", error.to_string()))?;
         let account = Account { external_id, token, urls: services.providers.clone() };
         let url = (lookup.url)(&account, &self.external_id);
-        let answer = provider_call::get(&services.http, &url, &account.token).await;
+        let answer = provider_call::get(&services.http, &url, Some(&account.token)).await;
         let (status, retry_after, body) = answer.map_err(|lost| JobError::retry("unreachable", lost.what()))?;
         match status {
             200..=299 => {}

@@ -4,7 +4,7 @@ use super::{
     ProcessWebhook,
     read::{Contents, read},
 };
-use crate::{BatchJob, Claimed, Done, JobContext, JobError, enqueue::of_kind, expire_override, look_up_profile};
+use crate::{BatchJob, Claimed, Done, JobContext, JobError, copy_media, enqueue::of_kind, expire_override, look_up_profile};
 use domain::{JobId, RawEventId, TenantId};
 use std::collections::BTreeSet;
 use store::{
@@ -101,7 +101,8 @@ async fn write(batch: &[Claimed<ProcessWebhook>], ctx: &JobContext, isolating: b
 async fn follow_up(conn: &mut PgConnection, ctx: &JobContext, written: &Written, split: &[NewJob]) -> Result<(), StoreError> {
     let overrides = written.overrides.iter().map(|set| expire_override::job_for(set, ctx.trace.as_deref()));
     let profiles = written.identities.iter().filter_map(|identity| look_up_profile::job_for(identity, ctx.trace.as_deref()));
-    let jobs: Vec<NewJob> = overrides.chain(profiles).chain(split.iter().cloned()).collect();
+    let files = copy_media::jobs_for(&written.messages, ctx.trace.as_deref());
+    let jobs: Vec<NewJob> = overrides.chain(profiles).chain(files).chain(split.iter().cloned()).collect();
     if jobs.is_empty() { Ok(()) } else { ctx.enqueue(conn, &jobs).await }
 }
 

@@ -4,6 +4,7 @@
 mod events;
 pub mod instagram;
 mod lenient_json;
+pub mod media;
 pub mod messenger;
 mod meta_graph;
 mod meta_messaging;

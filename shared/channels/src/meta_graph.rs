@@ -13,11 +13,16 @@ pub(crate) fn edge(base: &str, object: &str, edge: &str) -> String {
     format!("{base}/{VERSION}/{object}/{edge}")
 }
 
-/// The address of some fields of an object.
-pub(crate) fn fields(base: &str, object: &str, fields: &str) -> String {
+/// The address of an object.
+pub(crate) fn object(base: &str, object: &str) -> String {
     // Ids of Meta are digits; another could lead elsewhere.
     let object: String = object.chars().filter(char::is_ascii_alphanumeric).collect();
-    format!("{base}/{VERSION}/{object}?fields={fields}")
+    format!("{base}/{VERSION}/{object}")
+}
+
+/// The address of some fields of an object.
+pub(crate) fn fields(base: &str, id: &str, fields: &str) -> String {
+    format!("{}?fields={fields}", object(base, id))
 }
 
 /// What a code means: what to do, and a sentence for people.

@@ -1,7 +1,9 @@
 //! The list of channels, one line each. Nobody outside a channel's folder matches on its kind.
 
 use crate::{
-    ParseError, instagram, messenger, meta_messaging, normalized,
+    ParseError, instagram,
+    media::MediaSource,
+    messenger, meta_messaging, normalized,
     profiles::ProfileLookup,
     sending::{Call, ProviderUrls, Sender},
     telegram_bot, whatsapp_cloud,
@@ -48,6 +50,19 @@ static PROFILES: &[(ChannelType, ProfileLookup)] =
 /// How channels of this type are asked who a person is, if they have to be.
 pub fn profile_lookup(kind: ChannelType) -> Option<&'static ProfileLookup> {
     PROFILES.iter().find(|(of, _)| *of == kind).map(|(_, lookup)| lookup)
+}
+
+/// Where the files of channels are.
+static MEDIA: &[(ChannelType, MediaSource)] = &[
+    (ChannelType::WhatsApp, whatsapp_cloud::MEDIA),
+    (ChannelType::Facebook, messenger::MEDIA),
+    (ChannelType::Instagram, instagram::MEDIA),
+    (ChannelType::TelegramBot, telegram_bot::MEDIA),
+];
+
+/// How the files of channels of this type are found, if they can be.
+pub fn media_source(kind: ChannelType) -> Option<&'static MediaSource> {
+    MEDIA.iter().find(|(of, _)| *of == kind).map(|(_, source)| source)
 }
 
 /// How a provider is told where a channel's webhooks go.

@@ -37,6 +37,12 @@ pub struct Config {
     pub meta_graph_url: String,
     /// `TELEGRAM_API_URL` (`https://api.telegram.org`): where Telegram's Bot API is reached.
     pub telegram_api_url: String,
+    /// `MEDIA_STORE` (`$SWITCHBOARD_HOME/media`): where copies of customers' files are kept, a folder or `s3://bucket/prefix`. The API and the workers need the same.
+    pub media_store: String,
+    /// `MEDIA_MAX_BYTES` (104857600): larger files are not copied.
+    pub media_max_bytes: u64,
+    /// `SWITCHBOARD_ALLOW_HOSTS`: `host:port`, comma separated, that may be fetched from though they are private.
+    pub allow_hosts: Vec<String>,
     /// `LOG_LEVEL` (info): a level, or directives like `info,sqlx=debug`.
     pub log_level: String,
     /// `LOG_FORMAT` (text): `text` for people, `json` for collectors.
@@ -124,6 +130,11 @@ impl Config {
             telegram_api_url: source
                 .url("TELEGRAM_API_URL", &["http://", "https://"], "give the address of Telegram's Bot API, https://api.telegram.org")?
                 .map_or_else(|| "https://api.telegram.org".to_owned(), |url| url.trim_end_matches('/').to_owned()),
+            media_store: source
+                .text("MEDIA_STORE")
+                .unwrap_or_else(|| format!("{}/media", source.text("SWITCHBOARD_HOME").unwrap_or_else(|| ".switchboard".to_owned()))),
+            media_max_bytes: source.number("MEDIA_MAX_BYTES", 1..=1 << 40)?.unwrap_or(100 << 20),
+            allow_hosts: source.list("SWITCHBOARD_ALLOW_HOSTS"),
             log_level: source.text("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
             log_format: source.choice("LOG_FORMAT", "use text or json", &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
             development: ["APP_ENV", "NODE_ENV"]

@@ -9,6 +9,13 @@ const IDLE_AT_MOST: Duration = Duration::from_secs(15);
 
 /// Makes a client; one is enough for a process.
 pub fn client() -> reqwest::Result<reqwest::Client> {
+    builder().build()
+}
+
+/// A client with our time limits, to be completed.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
+    // Whoever is first installs it; another one that is installed already does as well.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap_or_default();
     reqwest::Client::builder()
         .connect_timeout(CONNECT_WITHIN)
         .timeout(ANSWER_WITHIN)
@@ -16,5 +23,23 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
         .pool_idle_timeout(IDLE_AT_MOST)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
-        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+
+    #[tokio::test]
+    async fn https_is_spoken() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        let call = tokio::spawn(async move { client().unwrap().get(url).send().await.map(drop) });
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut record = [0; 3];
+        stream.read_exact(&mut record).await.unwrap();
+        assert_eq!(record[..2], [22, 3], "a TLS handshake (RFC 8446, 5.1)");
+        drop(stream);
+        assert!(call.await.unwrap().is_err());
+    }
 }

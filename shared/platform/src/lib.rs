@@ -2,7 +2,10 @@
 
 pub mod clock;
 pub mod config;
+pub mod guarded;
 pub mod http;
+pub mod media_links;
+pub mod media_store;
 pub mod metrics;
 pub mod passwords;
 mod process;
@@ -13,6 +16,9 @@ pub mod trace_context;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::{Config, ConfigError, DispatchMode, LogFormat};
+pub use guarded::GuardedClient;
+pub use media_links::MediaLinks;
+pub use media_store::MediaStore;
 pub use sealing::{Sealing, SealingError};
 pub use secret::{Secret, SecretUrl};
 pub use trace_context::TraceContext;

@@ -20,6 +20,7 @@ pub mod inbound;
 pub mod leader;
 pub mod ledger;
 pub mod maintenance;
+pub mod media;
 pub mod messages;
 pub mod operator_jobs;
 pub mod operator_replay;

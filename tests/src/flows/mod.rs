@@ -3,6 +3,7 @@
 mod changes;
 mod ingest;
 mod lanes;
+mod media;
 mod merging;
 mod messenger;
 mod order;

@@ -20,7 +20,7 @@ pub(crate) struct Received {
 /// Instead of a status: the connection is cut without an answer.
 pub(crate) const CUT: u16 = 0;
 
-/// The test's answer: status (or [`CUT`]) and JSON body.
+/// The test's answer: status (or [`CUT`]) and JSON body; `{"$type", "$file"}`: a file of this type.
 type Script = dyn Fn(&Received) -> (u16, Value) + Send + Sync;
 
 /// Listens until the test ends.
@@ -95,10 +95,11 @@ async fn serve(
     if answering.wait_for(|answering| *answering).await.is_err() || status == CUT {
         return;
     }
-    let body = body.to_string();
-    let answer = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
+    let (mime_type, body) = match (body["$type"].as_str(), body["$file"].as_str()) {
+        (Some(mime_type), Some(file)) => (mime_type.to_owned(), file.to_owned()),
+        _ => ("application/json".to_owned(), body.to_string()),
+    };
+    let answer =
+        format!("HTTP/1.1 {status} X\r\ncontent-type: {mime_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
     connection.write_all(answer.as_bytes()).await.ok();
 }

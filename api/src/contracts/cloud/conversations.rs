@@ -186,7 +186,8 @@ pub(crate) async fn get(app: &App, caller: &Caller, id: ConversationId) -> Resul
     let mut tx = app.tenants.begin(caller.tenant).await?;
     let row = conversation_lists::get(&mut tx, caller.tenant, id).await?.ok_or_else(|| ApiError::not_found("Conversation"))?;
     let all = MessageFilter::default();
-    let recent = messages::list_in(&mut tx, caller.tenant, row.conversation(), &all, Order::NewestFirst, (RECENT, 0)).await?;
+    let mut recent = messages::list_in(&mut tx, caller.tenant, row.conversation(), &all, Order::NewestFirst, (RECENT, 0)).await?;
+    app.link_media(&mut recent);
     let messages = recent.iter().rev().map(|message| MessageView::new(message, caller.tenant_public_id)).collect();
     Ok(Success::new(ConversationWithMessages { conversation: (&*row).into(), messages }))
 }

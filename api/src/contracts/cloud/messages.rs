@@ -85,7 +85,7 @@ pub(super) async fn list(app: App, caller: Caller, query: Query<ListQuery>) -> R
         None => None,
     };
     let mut tx = app.tenants.begin(caller.tenant).await?;
-    let (found, total) = if filter.kinds.is_empty() {
+    let (mut found, total) = if filter.kinds.is_empty() {
         (Vec::new(), 0)
     } else if let Some(id) = conversation.map(ConversationId) {
         let found = messages::list_in(&mut tx, caller.tenant, id, &filter, Order::NewestFirst, (page.limit, page.offset)).await?;
@@ -93,6 +93,7 @@ pub(super) async fn list(app: App, caller: Caller, query: Query<ListQuery>) -> R
     } else {
         messages::list(&mut tx, caller.tenant, &filter, page.limit, page.offset).await?
     };
+    app.link_media(&mut found);
     let messages = found.iter().map(|message| MessageView::new(message, caller.tenant_public_id)).collect();
     Ok200::new(&Success::new(Messages { messages, pagination: Pagination::new(&page, total) }))
 }
@@ -101,7 +102,8 @@ pub(super) async fn list(app: App, caller: Caller, query: Query<ListQuery>) -> R
 #[endpoint]
 pub(super) async fn get(app: App, caller: Caller, id: Path<Uuid>) -> Result<Ok200<Success<MessageView>>, ApiError> {
     let mut tx = app.tenants.begin(caller.tenant).await?;
-    let found = messages::get(&mut tx, caller.tenant, MessageId(id.0)).await?.ok_or_else(|| ApiError::not_found("Message"))?;
+    let mut found = messages::get(&mut tx, caller.tenant, MessageId(id.0)).await?.ok_or_else(|| ApiError::not_found("Message"))?;
+    app.link_media([&mut found]);
     Ok200::new(&Success::new(MessageView::new(&found, caller.tenant_public_id)))
 }
 

@@ -213,7 +213,8 @@ pub(super) async fn list_messages(app: App, _operator: Operator, conversation_id
         async move {
             let Some(offset) = place else { return Ok(None) };
             let conn = &mut *app.operator_conn().await?;
-            let rows = messages::list_in(conn, tenant, id, &MessageFilter::default(), Order::OldestFirst, (PAGE, offset)).await?;
+            let mut rows = messages::list_in(conn, tenant, id, &MessageFilter::default(), Order::OldestFirst, (PAGE, offset)).await?;
+            app.link_media(&mut rows);
             let next = is_full(&rows).then_some(offset + PAGE);
             Ok(Some((rows.iter().map(MessageView::from).collect(), next)))
         }

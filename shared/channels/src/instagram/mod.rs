@@ -1,7 +1,9 @@
 //! Instagram messages: webhooks of `object: instagram`. Shapes and sending are shared with Messenger in `meta_messaging`.
 
 use crate::{
-    ParseError, meta_graph,
+    ParseError,
+    media::{self, MediaSource},
+    meta_graph,
     meta_messaging::{self, Product},
     profiles::{self, ProfileLookup},
     registry::ChannelKind,
@@ -27,6 +29,9 @@ pub const PROFILE: ProfileLookup = ProfileLookup {
     url: |account, person| meta_graph::fields(&account.urls.meta_graph, person, "name,username,profile_pic"),
     read: profiles::read_meta,
 };
+
+/// Files come with their address, which is good for some days.
+pub const MEDIA: MediaSource = MediaSource { token: TOKEN, locate: media::by_url };
 
 /// How its messages are sent.
 pub const SENDER: Sender = Sender { token: TOKEN, compose, captions: &[], read: meta_messaging::read };

@@ -16,10 +16,13 @@ mod tests;
 use crate::{
     ParseError,
     lenient_json::Readable,
+    media::{File, MediaSource, Place},
     registry::{ChannelKind, Connector},
-    sending::Sender,
+    sending::{Account, Sender},
 };
 use domain::ChannelNaming;
+use platform::Secret;
+use serde_json::Value;
 
 pub use parse::{callback_to_answer, parse};
 
@@ -40,6 +43,21 @@ pub const CONNECTOR: Connector = Connector {
     call: send::set_webhook,
     read: send::webhook_was_set,
 };
+
+/// Files are named by an id, which is asked for their path: <https://core.telegram.org/bots/api#getfile>. Up to 20 MB.
+pub const MEDIA: MediaSource = MediaSource { token: TOKEN, locate };
+
+fn locate(account: &Account, media: &Value) -> Option<Place> {
+    let id: String = media.get("id")?.as_str()?.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+    let url = format!("{}/bot{}/getFile?file_id={id}", account.urls.telegram, account.token.expose());
+    Some(Place::Ask { url: Secret::new(url), bearer: None, read })
+}
+
+fn read(account: &Account, answer: &Value) -> Option<File> {
+    let path = answer.pointer("/result/file_path")?.as_str()?;
+    let url = format!("{}/file/bot{}/{path}", account.urls.telegram, account.token.expose());
+    Some(File { url: Secret::new(url), bearer: None, trusted: true })
+}
 
 /// The secret that Telegram sends with every update.
 pub const WEBHOOK_SECRET: &str = "webhookSecret";

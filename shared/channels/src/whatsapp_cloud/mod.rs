@@ -18,8 +18,15 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use crate::{registry::ChannelKind, sending::Sender};
+use crate::{
+    media::{File, MediaSource, Place},
+    meta_graph,
+    registry::ChannelKind,
+    sending::{Account, Sender},
+};
 use domain::{ChannelNaming, ChannelType};
+use platform::Secret;
+use serde_json::Value;
 
 pub use parse::parse;
 pub use route::route;
@@ -30,6 +37,19 @@ pub const KIND: &str = "whatsapp_cloud";
 /// What the registry lists.
 pub const CHANNEL: ChannelKind =
     ChannelKind { kind: KIND, naming: ChannelNaming::ExternalId(ChannelType::WhatsApp), by_address: false, route, parse };
+
+/// Files are named by an id, which is asked for their address: <https://developers.facebook.com/docs/whatsapp/cloud-api/reference/media>.
+pub const MEDIA: MediaSource = MediaSource { token: "accessToken", locate };
+
+fn locate(account: &Account, media: &Value) -> Option<Place> {
+    let id = media.get("id")?.as_str()?;
+    Some(Place::Ask { url: Secret::new(meta_graph::object(&account.urls.meta_graph, id)), bearer: Some(account.token.clone()), read })
+}
+
+fn read(account: &Account, answer: &Value) -> Option<File> {
+    let url = answer.get("url")?.as_str()?;
+    Some(File { url: Secret::new(url), bearer: Some(account.token.clone()), trusted: false })
+}
 
 /// How its messages are sent.
 pub const SENDER: Sender = send::SENDER;

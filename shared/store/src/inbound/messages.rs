@@ -94,7 +94,7 @@ pub(super) async fn insert(
                 media = CASE WHEN m.edited_at IS NULL THEN excluded.media ELSE coalesce(m.media, excluded.media) END,
                 reply_to = excluded.reply_to, meta = excluded.meta, sent_at = excluded.sent_at
             WHERE m.conversation_id IS NULL
-          RETURNING tenant_id, id, conversation_id, direction, human_override, sent_at),
+          RETURNING tenant_id, id, conversation_id, direction, human_override, sent_at, media IS NOT NULL AS has_file),
         moved AS (
           UPDATE chat_conversations c
           SET status = CASE WHEN a.inbound > 0 THEN 'open' ELSE c.status END,
@@ -109,10 +109,10 @@ pub(super) async fn insert(
           WHERE c.tenant_id = a.tenant_id AND c.id = a.conversation_id AND c.status <> 'closed'
           RETURNING c.tenant_id, c.id, CASE WHEN a.until > ledger_now() THEN c.human_override_until END AS override_until)
         -- Messages (with an id), then the conversations that moved: joined below, since a join here would be a loop in a loop.
-        SELECT tenant_id AS "tenant_id!", id, conversation_id AS "conversation_id!", direction = 'inbound' AS "inbound!",
+        SELECT tenant_id AS "tenant_id!", id, conversation_id AS "conversation_id!", direction = 'inbound' AS "inbound!", has_file AS "has_file!",
                NULL::timestamptz AS override_until
         FROM inserted
-        UNION ALL SELECT tenant_id, NULL, id, false, override_until FROM moved
+        UNION ALL SELECT tenant_id, NULL, id, false, false, override_until FROM moved
         "#,
         &rows.iter().map(|r| r.0.channel.tenant_id.0).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.2.0).collect::<Vec<_>>(),
@@ -137,7 +137,10 @@ pub(super) async fn insert(
     for row in inserted {
         let (tenant_id, conversation_id) = (TenantId(row.tenant_id), ConversationId(row.conversation_id));
         match row.id {
-            Some(id) => written.messages.push(WrittenMessage { tenant_id, id: MessageId(id), conversation_id, inbound: row.inbound }),
+            Some(id) => {
+                let (inbound, has_file) = (row.inbound, row.has_file);
+                written.messages.push(WrittenMessage { tenant_id, id: MessageId(id), conversation_id, inbound, has_file });
+            }
             None => {
                 moved.insert((tenant_id, conversation_id), row.override_until);
             }

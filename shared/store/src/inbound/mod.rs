@@ -42,6 +42,8 @@ pub struct WrittenMessage {
     pub id: MessageId,
     pub conversation_id: ConversationId,
     pub inbound: bool,
+    /// It came with a file.
+    pub has_file: bool,
 }
 
 /// A message that was there and is different now.
