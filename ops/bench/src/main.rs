@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bench::lab::{self, LabArgs};
-use bench::scenario::{backlog, fair, idle, load_only, reads, rest, sends, soak, storm};
+use bench::scenario::{backlog, events, fair, idle, load_only, reads, rest, sends, soak, storm};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +33,8 @@ enum Scenario {
     Reads(reads::Reads),
     /// Messages to a provider: rate, order, nothing twice
     Sends(sends::Sends),
+    /// Webhooks to Socket.IO clients: latency, and what idle clients cost
+    Events(events::Events),
     /// Memory at rest
     Rest(rest::Rest),
     /// Send a storm to a server that runs already; nothing is set up or checked
@@ -76,6 +78,7 @@ async fn run(command: &Command) -> Result<bool> {
         Scenario::Soak(soak) => soak::run(lab, soak).await,
         Scenario::Reads(reads) => reads::run(lab, reads).await,
         Scenario::Sends(sends) => sends::run(lab, sends).await,
+        Scenario::Events(events) => events::run(lab, events).await,
         Scenario::Rest(rest) => rest::run(lab, rest).await,
         Scenario::Load(load) => return load_only::run(load).await.map(|()| true),
         Scenario::Medians { file } => return bench::medians::print(file).map(|()| true),

@@ -11,6 +11,7 @@ mod replay;
 mod rotate_keys;
 mod seed;
 mod settings;
+mod simulate;
 mod up;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +41,8 @@ enum Command {
     /// Look at jobs; retry, discard or cancel them; pause queues
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Play Meta and Telegram on this machine, for trying without accounts there
+    Simulate(simulate::SimulateArgs),
     /// Process raw events once more
     Replay(replay::ReplayArgs),
 }
@@ -56,6 +59,7 @@ async fn main() -> ExitCode {
         Command::CreateAdmin(args) => create_admin::run(args, &settings).await,
         Command::RotateKeys(args) => rotate_keys::run(args, &settings).await,
         Command::Jobs(command) => jobs::run(command, &settings).await,
+        Command::Simulate(args) => simulate::run(args, &settings).await,
         Command::Replay(args) => replay::run(args, &settings).await,
     };
     match outcome {

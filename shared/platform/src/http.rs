@@ -12,8 +12,9 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
     builder().build()
 }
 
-/// A client with our time limits, to be completed.
-pub(crate) fn builder() -> reqwest::ClientBuilder {
+/// A client with our time limits, to be completed. Clients begin here, since TLS needs its cryptography installed.
+#[expect(clippy::disallowed_methods, reason = "the one place where clients begin")]
+pub fn builder() -> reqwest::ClientBuilder {
     // Whoever is first installs it; another one that is installed already does as well.
     rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap_or_default();
     reqwest::Client::builder()

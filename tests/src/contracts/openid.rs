@@ -79,7 +79,7 @@ impl Scene {
 
     /// Goes to the provider: (state, nonce, cookie).
     async fn begin(&self) -> (String, String, String) {
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let http = platform::http::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let away = http.get(self.app.url("/api/auth/oidc/login")).send().await.unwrap();
         assert_eq!(away.status(), 302);
         let location = away.headers()["location"].to_str().unwrap();
@@ -222,7 +222,7 @@ async fn tokens_go_to_the_frontends_page_in_the_fragment() {
     let scene = Scene::start(&[("OIDC_REGISTER", "true"), ("OIDC_SUCCESS_URL", "https://app.example.com/signed-in")]).await;
     let (state, nonce, cookie) = scene.begin().await;
     scene.answer(&nonce);
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let http = platform::http::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let url = scene.app.url(&format!("/api/auth/oidc/callback?code=good&state={state}"));
     let answer = http.get(url).header("cookie", cookie).send().await.unwrap();
     assert_eq!(answer.status(), 302);

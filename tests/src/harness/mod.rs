@@ -87,7 +87,7 @@ impl App {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         all.extend(environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+        let http = platform::http::builder().timeout(Duration::from_secs(20)).build().unwrap();
         Self { db, redis, http, api: None, workers: Vec::new(), port, environment: all, ended: Vec::new(), expected_dead: 0 }
     }
 

@@ -61,7 +61,7 @@ fn phone(person: usize) -> String {
     format!("+1555{person:07}")
 }
 
-fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> Vec<u8> {
+pub(super) fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
         .into_bytes()

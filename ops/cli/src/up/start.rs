@@ -41,7 +41,8 @@ pub(super) async fn start(
     console.step("migrate", "the schema is up to date");
     let channel = seed::demo_channel(&pool, settings).await?;
     let url = format!("http://127.0.0.1:{port}");
-    let env = environment(settings, home, &services, port)?;
+    let simulated = simulated(settings)?;
+    let env = environment(settings, home, &services, port, simulated)?;
     let password = env.iter().find(|(name, _)| name == "DEMO_PASSWORD").map_or("", |(_, value)| value.as_str());
     // With the key that was just made: the demo number's token is sealed with it.
     let made = settings.knowing(env.iter().cloned());
@@ -50,7 +51,18 @@ pub(super) async fn start(
     console
         .step("seed", &format!("tenant {} ({}), WhatsApp number {}: {story}", channel.store_name, channel.tenant_id, channel.external_id));
     let since = store::operator_status::now(&pool).await?;
+    if let Some(port) = simulated {
+        console.step(
+            "providers",
+            &format!(
+                "Meta and Telegram are played by http://127.0.0.1:{port}: set META_GRAPH_URL and TELEGRAM_API_URL to reach the real ones"
+            ),
+        );
+    }
     stack.processes = entries.iter().enumerate().map(|(number, entry)| stack.start(spec(settings, entry, number, &env))).collect();
+    if let Some(port) = simulated {
+        stack.processes.push(stack.start(simulator(settings, port, stack.processes.len(), &env)?));
+    }
     let http = client()?;
     wait_for_api(&http, &url, stack).await?;
     console.step(name_of(api(stack)), &format!("up at {url}"));
@@ -73,6 +85,18 @@ pub(super) async fn start(
     })
 }
 
+/// The port of simulated providers, unless the environment has anything of real ones.
+fn simulated(settings: &Settings) -> Result<Option<u16>, CliError> {
+    let real = ["META_GRAPH_URL", "TELEGRAM_API_URL", "META_ACCESS_TOKEN", "SWITCHBOARD_ALLOW_HOSTS"];
+    if real.iter().any(|name| settings.given(name).is_some()) { Ok(None) } else { ports::from(7_700).map(Some) }
+}
+
+fn simulator(settings: &Settings, port: u16, number: usize, env: &[(String, String)]) -> Result<Spec, CliError> {
+    let program = std::env::current_exe().doing(|| "finding this program".to_owned())?;
+    let args = vec!["simulate".to_owned(), "--port".to_owned(), port.to_string()];
+    Ok(spec(settings, &Entry { name: "provider".to_owned(), program, args }, number, env))
+}
+
 /// `PORT` if it is set (and not 0), else 3000 or the next free one.
 fn choose_port(settings: &Settings, console: &Console) -> Result<u16, CliError> {
     if let Some(given) = settings.given("PORT").filter(|port| *port != "0") {
@@ -89,13 +113,26 @@ fn choose_port(settings: &Settings, console: &Console) -> Result<u16, CliError> 
 }
 
 /// What the processes are told beyond our own environment; also the file to source.
-fn environment(settings: &Settings, home: &Home, services: &Services, port: u16) -> Result<Vec<(String, String)>, CliError> {
+fn environment(
+    settings: &Settings,
+    home: &Home,
+    services: &Services,
+    port: u16,
+    simulated: Option<u16>,
+) -> Result<Vec<(String, String)>, CliError> {
     let mut env = vec![
         ("PORT".to_owned(), port.to_string()),
         ("DATABASE_URL".to_owned(), services.database_url.clone()),
         ("REDIS_URL".to_owned(), services.redis_url.clone()),
     ];
     env.extend(secrets::all(settings)?);
+    if let Some(port) = simulated {
+        let url = format!("http://127.0.0.1:{port}");
+        env.extend([("META_GRAPH_URL", url.clone()), ("TELEGRAM_API_URL", url)].map(|(name, value)| (name.to_owned(), value)));
+        // It serves files too, and takes any token.
+        env.push(("SWITCHBOARD_ALLOW_HOSTS".to_owned(), format!("127.0.0.1:{port}")));
+        env.push(("META_ACCESS_TOKEN".to_owned(), "simulated".to_owned()));
+    }
     home.save_env(&env)?;
     env.push(("SWITCHBOARD_HOME".to_owned(), home.path().display().to_string()));
     Ok(env)
@@ -123,7 +160,7 @@ fn spec(settings: &Settings, entry: &Entry, number: usize, env: &[(String, Strin
 }
 
 fn client() -> Result<reqwest::Client, CliError> {
-    let built = reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build();
+    let built = platform::http::builder().timeout(Duration::from_secs(5)).no_proxy().build();
     built.map_err(std::io::Error::other).doing(|| "making an HTTP client".to_owned())
 }
 
