@@ -12,11 +12,16 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
     builder().build()
 }
 
+/// TLS needs it, also that of libraries which make clients of their own.
+pub(crate) fn install_cryptography() {
+    // Whoever is first installs it; one that is installed already does as well.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap_or_default();
+}
+
 /// A client with our time limits, to be completed. Clients begin here, since TLS needs its cryptography installed.
 #[expect(clippy::disallowed_methods, reason = "the one place where clients begin")]
 pub fn builder() -> reqwest::ClientBuilder {
-    // Whoever is first installs it; another one that is installed already does as well.
-    rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap_or_default();
+    install_cryptography();
     reqwest::Client::builder()
         .connect_timeout(CONNECT_WITHIN)
         .timeout(ANSWER_WITHIN)

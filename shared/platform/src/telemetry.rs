@@ -41,6 +41,7 @@ pub enum TelemetryError {
 /// Sets up logs, and the export of spans if a collector is configured. Once per process.
 pub fn init(service: &'static str, config: &Config) -> Result<TelemetryGuard, TelemetryError> {
     let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log_level))?;
+    crate::http::install_cryptography();
     let provider = config.otlp_endpoint.as_deref().map(|endpoint| exporter(service, endpoint)).transpose()?;
     let spans = provider.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("switchboard")));
     tracing_subscriber::registry().with(lines(config.log_format)).with(spans).with(filter).try_init()?;
