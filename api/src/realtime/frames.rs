@@ -89,7 +89,7 @@ async fn load(app: &App, tenant: TenantId, changes: &[Change]) -> Result<Rows, A
         }
     }
     let list = |ids: HashSet<Uuid>| ids.into_iter().collect::<Vec<_>>();
-    let mut tx = app.tenants.begin(tenant).await?;
+    let mut tx = app.tenants.begin_planning(tenant).await?;
     let mut rows = Rows { public_id: tenants::public_id(&mut tx, tenant).await?.unwrap_or_default(), ..Rows::default() };
     if !messages.is_empty() {
         let mut found = messages::by_ids(&mut tx, tenant, &list(messages)).await?;

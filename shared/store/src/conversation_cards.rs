@@ -147,8 +147,8 @@ async fn fetch(conn: &mut PgConnection, wanted: &[(i32, Uuid)]) -> Result<Vec<Co
                m.content AS "last_content?", m.message_type AS "last_type?", m.direction AS "last_direction?",
                c.version AS "version!", ledger_now() AS "read_at!"
         FROM unnest($1::int4[], $2::uuid[]) WITH ORDINALITY wanted(tenant_id, id, place)
-        CROSS JOIN LATERAL (SELECT x.*, x.xmin::text::int8 AS version FROM chat_conversations x WHERE x.tenant_id = wanted.tenant_id AND x.id = wanted.id) c
-        JOIN customers cu ON cu.tenant_id = c.tenant_id AND cu.id = c.customer_id
+        CROSS JOIN LATERAL (SELECT x.*, x.xmin::text::int8 AS version FROM chat_conversations x WHERE x.tenant_id = wanted.tenant_id AND x.id = wanted.id OFFSET 0) c
+        CROSS JOIN LATERAL (SELECT * FROM customers x WHERE x.tenant_id = c.tenant_id AND x.id = c.customer_id OFFSET 0) cu
         LEFT JOIN LATERAL (
           SELECT m.content, m.message_type, m.direction FROM chat_messages m
           WHERE m.tenant_id = c.tenant_id AND m.conversation_id = c.id ORDER BY m.sent_at DESC, m.id DESC LIMIT 1) m ON true

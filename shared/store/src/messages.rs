@@ -217,11 +217,12 @@ pub async fn by_ids(conn: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) -> 
         SELECT m.id, m.conversation_id AS "conversation_id!", m.external_id, m.direction, m.message_type, m.status, m.human_override,
                m.channel_source, m.channel_instance_id, m.content, m.media, m.reply_to, m.reactions, m.errors, m.meta, m.sent_at, m.edited_at,
                m.revoked_at, m.created_at, cu.phone_number AS customer_phone, ch.external_id AS channel_external_id
-        FROM chat_messages m
-        JOIN chat_conversations c ON c.tenant_id = m.tenant_id AND c.id = m.conversation_id
-        JOIN customers cu ON cu.tenant_id = c.tenant_id AND cu.id = c.customer_id
-        JOIN channel_instances ch ON ch.tenant_id = m.tenant_id AND ch.id = m.channel_instance_id
-        WHERE m.tenant_id = $1 AND m.id = ANY($2)
+        -- One row after the other, whatever the statistics are: they are out of date where rows are new.
+        FROM unnest($2::uuid[]) w(id)
+        CROSS JOIN LATERAL (SELECT * FROM chat_messages x WHERE x.tenant_id = $1 AND x.id = w.id OFFSET 0) m
+        CROSS JOIN LATERAL (SELECT x.customer_id FROM chat_conversations x WHERE x.tenant_id = m.tenant_id AND x.id = m.conversation_id OFFSET 0) c
+        CROSS JOIN LATERAL (SELECT x.phone_number FROM customers x WHERE x.tenant_id = m.tenant_id AND x.id = c.customer_id OFFSET 0) cu
+        CROSS JOIN LATERAL (SELECT x.external_id FROM channel_instances x WHERE x.tenant_id = m.tenant_id AND x.id = m.channel_instance_id OFFSET 0) ch
         "#,
         tenant.0,
         ids

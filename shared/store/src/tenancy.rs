@@ -29,8 +29,18 @@ impl Tenants {
 
     /// Begins a transaction for `tenant`, in one round trip.
     pub async fn begin(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
+        self.begin_with(tenant, "").await
+    }
+
+    /// The same for statements that run all the time from the first message on: they are planned for the tables as they are. A plan that was made
+    /// when these were empty takes any index, and would be kept.
+    pub async fn begin_planning(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
+        self.begin_with(tenant, "; SET LOCAL plan_cache_mode = 'force_custom_plan'").await
+    }
+
+    async fn begin_with(&self, tenant: TenantId, more: &'static str) -> Result<TenantTx, StoreError> {
         // A number, so it can be part of the statement.
-        let begin = format!("BEGIN; SET LOCAL switchboard.tenant_id = '{}'", tenant.0);
+        let begin = format!("BEGIN; SET LOCAL switchboard.tenant_id = '{}'{more}", tenant.0);
         Ok(TenantTx { tx: self.0.begin_with(AssertSqlSafe(begin)).await?, tenant })
     }
 }
