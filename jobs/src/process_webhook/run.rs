@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{BatchJob, Claimed, Done, JobContext, JobError, copy_media, enqueue::of_kind, expire_override, look_up_profile};
 use domain::{JobId, RawEventId, TenantId};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 use store::{
     PgConnection, StoreError, held_events,
     inbound::{self, Located, Written},
@@ -17,16 +17,19 @@ use store::{
 /// From this many crashes on, a job of several events is taken apart: one of them may be what kills the process.
 const TAKE_APART_AT: i16 = 2;
 /// How often a batch starts over in this run because it lost a race for a person or a conversation.
-const RACES: usize = 5;
+const RACES: u32 = 6;
+/// What it waits before that, at most so much for each race that it lost before; the first time not at all.
+const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) async fn run(batch: Vec<Claimed<ProcessWebhook>>, ctx: &JobContext) -> Result<Done, JobError> {
     if ctx.crashes >= TAKE_APART_AT && batch.iter().any(|job| job.payload.event_ids.len() > 1) {
         return take_apart(&batch, ctx).await;
     }
     let mut isolating = false;
-    for _ in 0..RACES {
+    for race in 0..RACES {
         match write(&batch, ctx, isolating).await {
-            Err(Attempt::Outrun) => {}
+            // Two that start over at once would meet again.
+            Err(Attempt::Outrun) => tokio::time::sleep(PAUSE.mul_f64(rand::random::<f64>() * f64::from(race))).await,
             Err(Attempt::Refused) if !isolating => isolating = true,
             Err(Attempt::Refused) => return Err(JobError::fail("defect", "data refused outside of a message")),
             Err(Attempt::Failed(error)) => return Err(error),

@@ -84,14 +84,14 @@ fn body(object: &str, page: &str, events: &[Value]) -> String {
     json!({"object": object, "entry": [{"id": page, "time": millis(0), "messaging": events}]}).to_string()
 }
 
-fn from_person(at: i64, part: Value) -> Value {
+fn from_person(at: i64, part: &Value) -> Value {
     let mut event = json!({"sender": {"id": PERSON}, "recipient": {"id": PAGE}, "timestamp": at});
     event.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
     event
 }
 
 fn text(mid: &str, text: &str, at: i64) -> Value {
-    from_person(at, json!({"message": {"mid": mid, "text": text}}))
+    from_person(at, &json!({"message": {"mid": mid, "text": text}}))
 }
 
 fn echo(mid: &str, text: &str, at: i64, metadata: Option<&str>) -> Value {
@@ -142,11 +142,11 @@ async fn an_answer_goes_out_as_documented_and_its_receipts_move_it() {
     assert_eq!(serde_json::from_str::<Value>(&call.body).unwrap(), expected);
     // The echo of our own message is nobody's, and a mark moves what was sent before it.
     page.deliver(&body("page", PAGE, &[echo("m.hi", "hi", millis(0), Some(&id))])).await;
-    page.deliver(&body("page", PAGE, &[from_person(millis(0), json!({"delivery": {"watermark": millis(60)}}))])).await;
+    page.deliver(&body("page", PAGE, &[from_person(millis(0), &json!({"delivery": {"watermark": millis(60)}}))])).await;
     page.until_status(&id, "delivered").await;
-    page.deliver(&body("page", PAGE, &[from_person(millis(0), json!({"read": {"watermark": millis(60)}}))])).await;
+    page.deliver(&body("page", PAGE, &[from_person(millis(0), &json!({"read": {"watermark": millis(60)}}))])).await;
     page.until_status(&id, "read").await;
-    page.deliver(&body("page", PAGE, &[from_person(millis(0), json!({"delivery": {"watermark": millis(60)}}))])).await;
+    page.deliver(&body("page", PAGE, &[from_person(millis(0), &json!({"delivery": {"watermark": millis(60)}}))])).await;
     assert_eq!(page.told().await, ["inbound text hello received", "outbound text hi read"]);
 }
 
@@ -255,12 +255,12 @@ async fn any_schedule_of_the_same_events_ends_the_same() {
             of(echo("b", "hi", at + 1_000, None), false),
             of(echo("c", "more", at + 2_000, None), false),
             of(echo("d", "later", at + 9_000, None), false),
-            of(from_person(at + 3_000, json!({"delivery": {"mids": ["b"], "watermark": at + 1_500}})), true),
-            of(from_person(at + 4_000, json!({"read": {"watermark": at + 2_500}})), true),
-            of(from_person(at + 5_000, json!({"reaction": {"mid": "b", "action": "react", "emoji": "👍"}})), true),
-            of(from_person(at + 6_000, json!({"reaction": {"mid": "b", "action": "unreact"}})), true),
-            of(from_person(at + 7_000, json!({"reaction": {"mid": "c", "action": "react", "emoji": "❤"}})), true),
-            of(from_person(at + 8_000, json!({"message": {"mid": "a", "is_deleted": true}})), true),
+            of(from_person(at + 3_000, &json!({"delivery": {"mids": ["b"], "watermark": at + 1_500}})), true),
+            of(from_person(at + 4_000, &json!({"read": {"watermark": at + 2_500}})), true),
+            of(from_person(at + 5_000, &json!({"reaction": {"mid": "b", "action": "react", "emoji": "👍"}})), true),
+            of(from_person(at + 6_000, &json!({"reaction": {"mid": "b", "action": "unreact"}})), true),
+            of(from_person(at + 7_000, &json!({"reaction": {"mid": "c", "action": "react", "emoji": "❤"}})), true),
+            of(from_person(at + 8_000, &json!({"message": {"mid": "a", "is_deleted": true}})), true),
         ];
         // Each event once or twice, in any order, in bodies of one to three.
         let twice: Vec<Value> = events.iter().chain(events.iter().step_by(round % 3 + 1)).cloned().collect();

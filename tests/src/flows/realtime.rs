@@ -168,12 +168,8 @@ async fn what_an_older_transaction_tells_later_comes_first() {
     let mut older = shop.app.db.pool().begin().await.unwrap();
     let change = json!([{"kind": "conversation_updated", "conversation": conversation}]);
     let tenant = i32::try_from(shop.ann.tenant_number).unwrap();
-    sqlx::query("INSERT INTO realtime_events (tenant_id, events) VALUES ($1, $2)")
-        .bind(tenant)
-        .bind(change)
-        .execute(&mut *older)
-        .await
-        .unwrap();
+    let insert = format!("INSERT INTO realtime_events (tenant_id, events) VALUES ({tenant}, '{change}')");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(insert)).execute(&mut *older).await.unwrap();
     shop.hear("w2", "two").await;
     older.commit().await.unwrap();
     watcher.until_heard("message:new", says("two")).await;
@@ -192,12 +188,12 @@ async fn typing_is_passed_on_between_processes_to_others_only() {
     theirs.ask("join-conversation", json!(id)).await;
     let mine = shop.watch().await;
     until("it is passed on", async || {
-        mine.tell("typing-start", json!({"conversationId": id}));
+        mine.tell("typing-start", &json!({"conversationId": id}));
         !theirs.all("typing:start").is_empty()
     })
     .await;
     assert_eq!(theirs.all("typing:start")[0], json!({"conversationId": id, "userId": shop.ann.id}));
-    mine.tell("typing-stop", json!(id));
+    mine.tell("typing-stop", &json!(id));
     theirs.until_heard("typing:stop", |_| true).await;
     assert!(mine.all("typing:start").is_empty());
 }

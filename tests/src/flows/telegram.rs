@@ -19,6 +19,12 @@ fn accepts(call: &Received) -> (u16, Value) {
     if call.line.ends_with("/setWebhook") {
         return (200, json!({"ok": true, "result": true}));
     }
+    if call.line.starts_with("GET") {
+        return (
+            400,
+            json!({"ok": false, "error_code": 400, "description": "Bad Request: wrong file_id or the file is temporarily unavailable"}),
+        );
+    }
     let body: Value = serde_json::from_str(&call.body).unwrap();
     let id = call.body.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) >> 1;
     (200, json!({"ok": true, "result": {"message_id": id, "chat": {"id": body["chat_id"], "type": "private"}}}))
@@ -93,7 +99,8 @@ impl Bot {
 
     /// Bodies of messages that the provider was asked to send.
     fn sent(&self) -> Vec<Value> {
-        let calls = self.provider.received().into_iter().filter(|call| !call.line.ends_with("/setWebhook"));
+        let calls =
+            self.provider.received().into_iter().filter(|call| call.line.starts_with("POST") && !call.line.ends_with("/setWebhook"));
         calls.map(|call| serde_json::from_str(&call.body).unwrap()).collect()
     }
 }

@@ -103,7 +103,7 @@ impl Watcher {
     }
 
     /// Sends an event that has no answer.
-    pub(crate) fn tell(&self, event: &str, data: Value) {
+    pub(crate) fn tell(&self, event: &str, data: &Value) {
         let text = if self.plain { json!({"event": event, "data": data}).to_string() } else { format!("42{}", json!([event, data])) };
         self.say.send(text).unwrap();
     }

@@ -79,7 +79,7 @@ pub async fn run(args: &LabArgs, events: &Events) -> Result<Report> {
     let held = watched.memory()?;
     drop(idle);
 
-    let mut watcher = watch(address, &token).await?;
+    let mut client = watch(address, &token).await?;
     let sent = Arc::new(Mutex::new(vec![None; events.n]));
     let places: std::collections::HashMap<String, usize> = (0..events.n).map(|index| (workload.inbound_id(index), index)).collect();
     let target = Target::new(address, WEBHOOK_PATH, APP_SECRET);
@@ -87,7 +87,7 @@ pub async fn run(args: &LabArgs, events: &Events) -> Result<Report> {
     let (mut latency, mut heard, mut twice) = (load::latencies()?, vec![false; events.n], 0);
     let mut left = events.n;
     while left > 0 {
-        let Ok(event) = tokio::time::timeout(LATEST, next(&mut watcher)).await else { break };
+        let Ok(event) = tokio::time::timeout(LATEST, next(&mut client)).await else { break };
         let (name, data) = event?;
         let place = data.get("whatsappId").and_then(Value::as_str).and_then(|id| places.get(id));
         let (Some(place), "message:new") = (place, name.as_str()) else { continue };

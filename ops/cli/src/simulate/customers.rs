@@ -113,17 +113,16 @@ impl Customers {
         console::line(&format!("WhatsApp {} -> {}: {}", heard.end, heard.person, heard.said));
         let this = self.clone();
         tokio::spawn(async move {
-            let change = |value: Value| {
-                let mut value = value;
-                value["messaging_product"] = json!("whatsapp");
-                value["metadata"] = json!({"display_phone_number": "15550100000", "phone_number_id": heard.end});
+            let change = |name: &str, element: Value| {
+                let metadata = json!({"display_phone_number": "15550100000", "phone_number_id": heard.end});
+                let value = json!({"messaging_product": "whatsapp", "metadata": metadata, name: [element]});
                 json!({"object": "whatsapp_business_account", "entry": [{"id": "simulated", "changes": [{"field": "messages", "value": value}]}]})
             };
             for (status, after) in [("sent", Duration::ZERO), ("delivered", DELIVERED_AFTER), ("read", READ_AFTER)] {
                 sleep(after).await;
                 let receipt = json!({"id": heard.id, "status": status, "timestamp": this.now().to_string(), "recipient_id": heard.person,
                     "biz_opaque_callback_data": heard.ours});
-                this.post(&change(json!({"statuses": [receipt]}))).await;
+                this.post(&change("statuses", receipt)).await;
             }
             let Some(answer) = this.answer_to(&heard) else { return };
             sleep(ANSWERED_AFTER).await;
@@ -132,7 +131,7 @@ impl Customers {
             let id = format!("wamid.simulated.{}", this.next_id());
             let message =
                 json!({sender: heard.person, "id": id, "timestamp": this.now().to_string(), "type": "text", "text": {"body": answer}});
-            this.post(&change(json!({"messages": [message]}))).await;
+            this.post(&change("messages", message)).await;
         });
     }
 

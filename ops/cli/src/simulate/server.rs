@@ -36,7 +36,7 @@ pub(super) async fn serve(listener: TcpListener, customers: Arc<Customers>, base
 
 async fn answer(request: Request<Incoming>, customers: Arc<Customers>, base: Arc<str>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (method, target) = (request.method().as_str().to_owned(), request.uri().to_string());
-    let body = Limited::new(request.into_body(), LARGEST).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = Limited::new(request.into_body(), LARGEST).collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let Answer { status, content_type, body } = answers::to(&method, &target, &body, &customers, &base);
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
