@@ -1,6 +1,6 @@
 //! The gate in front of routes that need a signed-in user: authenticates, then limits how often they may call.
 
-use super::{Caller, tokens::Claims};
+use super::Caller;
 use crate::{ApiError, App, middleware::rate_limit::Budget};
 use salvo::{
     Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait,
@@ -50,23 +50,20 @@ async fn authenticate(app: &App, req: &Request) -> Result<Option<Caller>, ApiErr
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Ok(None);
     }
-    Ok(caller_of(app, token.trim()).await?.map(|(caller, _)| caller))
+    caller_of(app, token.trim()).await
 }
 
 /// The user whose access token it is, if it is good and its session is live.
-pub(crate) async fn caller_of(app: &App, token: &str) -> Result<Option<(Caller, Claims)>, ApiError> {
+pub(crate) async fn caller_of(app: &App, token: &str) -> Result<Option<Caller>, ApiError> {
     let Some(claims) = app.tokens.verify(token, app.clock.now()) else { return Ok(None) };
     let session = app.sessions.get(claims.tid, claims.sid).await?.filter(|session| session.user == claims.sub);
-    Ok(session.map(|session| {
-        let caller = Caller {
-            tenant: session.tenant,
-            tenant_public_id: claims.tenant_id,
-            user: session.user,
-            session: session.session,
-            role: session.role,
-            contract: Arc::from(session.contract),
-            actor: Arc::from(format!("user:{}", session.user)),
-        };
-        (caller, claims)
+    Ok(session.map(|session| Caller {
+        tenant: session.tenant,
+        tenant_public_id: claims.tenant_id,
+        user: session.user,
+        session: session.session,
+        role: session.role,
+        contract: Arc::from(session.contract),
+        actor: Arc::from(format!("user:{}", session.user)),
     }))
 }

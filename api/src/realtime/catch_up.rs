@@ -3,12 +3,13 @@
 use super::{
     cursor::Cursor,
     frames::{self, Frame},
-    hub::{Client, Room},
+    hub::{BREATH, BURST, Client, Room},
 };
 use crate::{ApiError, App};
 use serde_json::json;
 use std::sync::Arc;
 use store::realtime;
+use tokio::time::sleep;
 
 /// Missed transactions that are sent; who missed more reads everything anew.
 const MOST: usize = 1_000;
@@ -24,11 +25,16 @@ pub(super) async fn enter(app: &App, client: &Arc<Client>, cursor: Option<&str>)
         Some(Err(_)) => None,
     };
     match missed {
-        Some(frames) => sent &= frames.iter().all(|frame| client.send_now(frame)),
+        Some(frames) => {
+            for part in frames.chunks(BURST) {
+                sent &= part.iter().all(|frame| client.send_now(frame));
+                sleep(BREATH).await;
+            }
+        }
         None => sent &= client.send_now(&of_its_own("reload", served_from, "More was missed than is kept: read everything anew")),
     }
     sent &= client.send_now(&of_its_own("ready", served_from, "What happens from now on is shown"));
-    Ok(sent && client.release())
+    Ok(sent && client.release().await)
 }
 
 fn of_its_own(event: &'static str, position: realtime::Position, message: &str) -> Frame {
@@ -46,5 +52,5 @@ async fn missed(app: &App, client: &Client, cursor: Cursor, until: realtime::Pos
     let Some(rows) = realtime::between(&app.operator, client.tenant, (from, until), MOST).await? else { return Ok(None) };
     let seen = cursor.seen.filter(|_| rows.first().is_some_and(|row| row.position == cursor.row)).unwrap_or(0);
     let frames = frames::render(app, &rows, seen).await?;
-    Ok(Some(frames.into_iter().map(|(_, frame)| frame).collect()))
+    Ok(Some(frames.into_iter().flat_map(|shown| shown.frames).collect()))
 }

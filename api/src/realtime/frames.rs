@@ -13,7 +13,7 @@ use store::{
     channels::{self, Channel},
     conversation_cards::{self, ConversationCard},
     messages::{self, Message},
-    realtime::Changes,
+    realtime::{Changes, Position},
     tenants,
 };
 use uuid::Uuid;
@@ -46,8 +46,15 @@ struct Rows {
     channels: HashMap<Uuid, Channel>,
 }
 
-/// Frames for `rows`, in their order. The first `seen` changes of the first row are left out.
-pub(super) async fn render(app: &App, rows: &[Changes], seen: usize) -> Result<Vec<(TenantId, Frame)>, ApiError> {
+/// What one row is shown as.
+pub(super) struct Shown {
+    pub(super) position: Position,
+    pub(super) tenant: TenantId,
+    pub(super) frames: Vec<Frame>,
+}
+
+/// What `rows` are shown as, in their order. The first `seen` changes of the first row are left out.
+pub(super) async fn render(app: &App, rows: &[Changes], seen: usize) -> Result<Vec<Shown>, ApiError> {
     let mut by_tenant: BTreeMap<TenantId, Vec<Change>> = BTreeMap::new();
     for row in rows {
         by_tenant.entry(row.tenant).or_default().extend(&row.changes);
@@ -56,9 +63,10 @@ pub(super) async fn render(app: &App, rows: &[Changes], seen: usize) -> Result<V
     for (tenant, changes) in by_tenant {
         loaded.insert(tenant, load(app, tenant, &changes).await?);
     }
-    let mut frames = Vec::new();
+    let mut shown = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
         let Some(known) = loaded.get(&row.tenant) else { continue };
+        let mut frames = Vec::new();
         let skip = if index == 0 { seen } else { 0 };
         for (place, change) in row.changes.iter().enumerate().skip(skip) {
             let mut told = known.tell(*change);
@@ -67,10 +75,11 @@ pub(super) async fn render(app: &App, rows: &[Changes], seen: usize) -> Result<V
             let cursor = |seen: usize| Cursor { row: row.position, seen: (seen < row.changes.len()).then_some(seen) };
             let before = told.into_iter().map(|told| (told, cursor(place)));
             let all = before.chain(last.map(|told| (told, cursor(place + 1))));
-            frames.extend(all.map(|((room, event, data), cursor)| (row.tenant, Frame::new(room, event, data, cursor))));
+            frames.extend(all.map(|((room, event, data), cursor)| Frame::new(room, event, data, cursor)));
         }
+        shown.push(Shown { position: row.position, tenant: row.tenant, frames });
     }
-    Ok(frames)
+    Ok(shown)
 }
 
 async fn load(app: &App, tenant: TenantId, changes: &[Change]) -> Result<Rows, ApiError> {

@@ -2,9 +2,7 @@
 //! it is served.
 
 use super::frames::Frame;
-use chrono::{DateTime, Utc};
-use domain::{ChannelInstanceId, ConversationId, TenantId, UserId};
-use platform::Clock;
+use domain::{ChannelInstanceId, ConversationId, SessionId, TenantId, UserId};
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fmt,
@@ -15,13 +13,15 @@ use std::{
     time::Duration,
 };
 use store::realtime::Position;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::sleep};
 use uuid::Uuid;
+
+/// So many frames are sent at once; then a client that keeps up has a moment to take them.
+pub(super) const BURST: usize = 256;
+pub(super) const BREATH: Duration = Duration::from_millis(2);
 
 /// What is held back for a client while it gets what it missed; more, and it has to begin anew.
 const MOST_HELD: usize = 5_000;
-/// How often tokens are looked at that may have expired.
-const EXPIRY_LOOK: Duration = Duration::from_secs(15);
 
 /// Where something is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,8 +44,8 @@ pub(super) struct Client {
     id: u64,
     pub(super) tenant: TenantId,
     pub(super) user: UserId,
-    /// When its token does.
-    expires_at: DateTime<Utc>,
+    /// With which its user is signed in.
+    session: SessionId,
     sink: Box<dyn Sink>,
     /// Frames that wait until it has what it missed.
     held: Mutex<Option<Vec<Arc<Frame>>>>,
@@ -57,14 +57,14 @@ pub(super) struct Identity {
     pub(super) tenant: TenantId,
     pub(super) tenant_public_id: Uuid,
     pub(super) user: UserId,
-    pub(super) expires_at: DateTime<Utc>,
+    pub(super) session: SessionId,
 }
 
 impl Client {
     pub(super) fn new(hub: &Hub, who: Identity, sink: Box<dyn Sink>) -> Arc<Self> {
-        let Identity { tenant, user, expires_at, .. } = who;
+        let Identity { tenant, user, session, .. } = who;
         let id = hub.next_id.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { id, tenant, user, expires_at, sink, held: Mutex::new(Some(Vec::new())) })
+        Arc::new(Self { id, tenant, user, session, sink, held: Mutex::new(Some(Vec::new())) })
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -92,10 +92,24 @@ impl Client {
         }
     }
 
-    /// It has what it missed: now what came meanwhile, and then everything at once.
-    pub(super) fn release(&self) -> bool {
-        let mut held = self.held();
-        held.take().unwrap_or_default().iter().all(|frame| self.sink.send(frame))
+    /// It has what it missed: now what came meanwhile, and then everything at once. False: it does not take it.
+    pub(super) async fn release(&self) -> bool {
+        loop {
+            let part: Vec<Arc<Frame>> = {
+                let mut held = self.held();
+                match &mut *held {
+                    Some(frames) if !frames.is_empty() => frames.drain(..frames.len().min(BURST)).collect(),
+                    _ => {
+                        *held = None;
+                        return true;
+                    }
+                }
+            };
+            if !part.iter().all(|frame| self.sink.send(frame)) {
+                return false;
+            }
+            sleep(BREATH).await;
+        }
     }
 
     pub(super) fn close(&self) {
@@ -198,17 +212,23 @@ impl Hub {
         Some(Watched { generation: state.generation, tenants, position: state.position? })
     }
 
-    /// Hands over what was read up to `position` for `watched`, in order. Nothing, if somebody came meanwhile for whom it was not read.
-    pub(super) fn deliver(&self, generation: u64, position: Position, frames: Vec<(TenantId, Frame)>) {
+    /// What changed at `position` is shown next. False: somebody came meanwhile for whom it was not read, so it has to be read again. Whoever comes from now
+    /// on fetches it: they may see some of it twice, but miss none.
+    pub(super) fn advance(&self, generation: u64, position: Position) -> bool {
         let mut state = self.state();
-        if state.generation != generation || state.position.is_none() {
-            return;
+        let is_current = state.generation == generation && state.position.is_some();
+        if is_current {
+            state.position = Some(position);
         }
-        state.position = Some(position);
+        is_current
+    }
+
+    /// Shows frames to all in their rooms.
+    pub(super) fn show(&self, tenant: TenantId, frames: impl IntoIterator<Item = Frame>) {
+        let mut state = self.state();
         let mut lost = BTreeSet::new();
-        for (tenant, frame) in frames {
-            let frame = Arc::new(frame);
-            lost.extend(state.show(tenant, &frame, None));
+        for frame in frames {
+            lost.extend(state.show(tenant, &Arc::new(frame), None));
         }
         state.drop_all(lost);
     }
@@ -220,15 +240,18 @@ impl Hub {
         state.drop_all(lost);
     }
 
-    /// Closes connections whose tokens have expired, for ever.
-    pub(super) async fn expire(&self, clock: &dyn Clock) {
-        loop {
-            tokio::time::sleep(EXPIRY_LOOK).await;
-            let now = clock.now();
-            let mut state = self.state();
-            let expired: Vec<u64> = state.clients.values().filter(|client| client.expires_at <= now).map(|client| client.id).collect();
-            state.drop_all(expired);
-        }
+    /// The sessions of those who watch.
+    pub(super) fn sessions(&self) -> Vec<(TenantId, SessionId)> {
+        let sessions: HashSet<(TenantId, SessionId)> =
+            self.state().clients.values().map(|client| (client.tenant, client.session)).collect();
+        sessions.into_iter().collect()
+    }
+
+    /// Closes the connections of sessions that have ended.
+    pub(super) fn close_sessions(&self, ended: &HashSet<SessionId>) {
+        let mut state = self.state();
+        let gone: Vec<u64> = state.clients.values().filter(|client| ended.contains(&client.session)).map(|client| client.id).collect();
+        state.drop_all(gone);
     }
 
     pub(super) fn close_all(&self) {
@@ -281,7 +304,7 @@ impl State {
     /// Whoever cannot keep up comes back with its cursor and gets what it missed.
     fn drop_all(&mut self, ids: impl IntoIterator<Item = u64>) {
         for client in ids.into_iter().filter_map(|id| self.remove(id)).collect::<Vec<_>>() {
-            tracing::debug!(tenant = %client.tenant, user = %client.user, "a realtime client was dropped: too slow, or its token expired");
+            tracing::debug!(tenant = %client.tenant, user = %client.user, "a realtime client was dropped: too slow, or signed out");
             metrics::counter!("switchboard_realtime_dropped_total").increment(1);
             client.close();
         }

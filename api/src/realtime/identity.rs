@@ -2,15 +2,38 @@
 
 use super::hub::Identity;
 use crate::{ApiError, App, auth};
-use chrono::DateTime;
+use std::time::Duration;
+use store::sessions;
 
 /// Whose token it is, if it is good.
 pub(super) async fn identify(app: &App, token: &str) -> Result<Option<Identity>, ApiError> {
     let found = auth::caller_of(app, token).await?;
-    Ok(found.map(|(caller, claims)| Identity {
+    Ok(found.map(|caller| Identity {
         tenant: caller.tenant,
         tenant_public_id: caller.tenant_public_id,
         user: caller.user,
-        expires_at: DateTime::from_timestamp(claims.exp, 0).unwrap_or_default(),
+        session: caller.session,
     }))
+}
+
+/// How often sessions are looked at that may have ended.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Ends the watching of those who have signed out, or were signed out, for ever. A token that has expired does not matter: it opened the connection, and
+/// its user is signed in as long as the session lives.
+pub(super) async fn keep_out_the_signed_out(app: App) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let watching = app.hub.sessions();
+        if watching.is_empty() {
+            continue;
+        }
+        match sessions::live(&app.operator, &watching).await {
+            Ok(live) => {
+                let ended = watching.into_iter().map(|(_, session)| session).filter(|session| !live.contains(session)).collect();
+                app.hub.close_sessions(&ended);
+            }
+            Err(error) => tracing::debug!(%error, "sessions cannot be looked at; it is tried again"),
+        }
+    }
 }

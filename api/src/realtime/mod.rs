@@ -35,8 +35,7 @@ impl Realtime {
         if let Some(redis) = redis {
             chores.spawn(reader::listen(app.hub.clone(), redis));
         }
-        let expiring = app.clone();
-        chores.spawn(async move { expiring.hub.expire(&*expiring.clock).await });
+        chores.spawn(identity::keep_out_the_signed_out(app.clone()));
         (Self { io, hub: app.hub.clone() }, route)
     }
 

@@ -1,6 +1,10 @@
 //! Reads what changed, in order, and hands it to those who watch. Redis says when to look; without it a look is taken every second.
 
-use super::{Hub, frames};
+use super::{
+    Hub,
+    frames::{self, Shown},
+    hub::{BREATH, BURST},
+};
 use crate::App;
 use futures::StreamExt;
 use jobs::wake::CHANGED_CHANNEL;
@@ -47,11 +51,21 @@ enum Next {
 async fn round(app: &App) -> Result<Next, crate::ApiError> {
     let Some(watched) = app.hub.watched() else { return Ok(Next::Told) };
     let read = realtime::after(&app.operator, watched.position, &watched.tenants, ROWS).await?;
-    let Some(last) = read.rows.last().map(|row| row.position) else {
+    if read.rows.is_empty() {
         return Ok(if read.more { Next::Soon } else { Next::Told });
-    };
-    let frames = frames::render(app, &read.rows, 0).await?;
-    app.hub.deliver(watched.generation, last, frames);
+    }
+    for Shown { position, tenant, frames } in frames::render(app, &read.rows, 0).await? {
+        if !app.hub.advance(watched.generation, position) {
+            return Ok(Next::More);
+        }
+        let mut frames = frames.into_iter().peekable();
+        while frames.peek().is_some() {
+            app.hub.show(tenant, frames.by_ref().take(BURST));
+            if frames.peek().is_some() {
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
     Ok(if read.more { Next::More } else { Next::Soon })
 }
 

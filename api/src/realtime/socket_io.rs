@@ -21,9 +21,11 @@ use socketioxide::{
 use std::{fmt, time::Duration};
 
 /// Packets that may wait for a client.
-const BUFFER: usize = 1_024;
+const BUFFER: usize = 2_048;
 /// What clients send is small.
 const MAX_PAYLOAD: u64 = 64 * 1024;
+/// How soon a client with a full buffer is told again that it was dropped.
+const FULL_PAUSE: Duration = Duration::from_millis(250);
 /// How often a connection is tried.
 const PING: Duration = Duration::from_secs(25);
 
@@ -57,9 +59,14 @@ impl Sink for SocketSink {
         self.0.emit(frame.event, &frame.data).is_ok()
     }
 
+    /// A client whose buffer is full cannot be told at once: it is when it has read what waits, or it is gone by then (nobody answers its pings).
     fn close(&self) {
-        // Gone already is as good.
-        self.0.clone().disconnect().unwrap_or_default();
+        let socket = self.0.clone();
+        tokio::spawn(async move {
+            while socket.connected() && socket.clone().disconnect().is_err() {
+                tokio::time::sleep(FULL_PAUSE).await;
+            }
+        });
     }
 }
 

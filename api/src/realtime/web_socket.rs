@@ -23,7 +23,7 @@ use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
 /// Frames that may wait for a client.
-const BUFFER: usize = 1_024;
+const BUFFER: usize = 2_048;
 /// What clients send is small.
 const LARGEST: usize = 64 * 1024;
 

@@ -3,7 +3,7 @@
 use crate::StoreError;
 use domain::{SessionId, TenantId, UserId, UserRole};
 use sqlx::{PgConnection, PgPool};
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 use uuid::Uuid;
 
 /// A session to open.
@@ -83,6 +83,21 @@ pub async fn open(conn: &mut PgConnection, tenant: TenantId, new: NewSession<'_>
             .await?;
     }
     Ok(id)
+}
+
+/// Those of these sessions that are live and whose users may still sign in.
+pub async fn live(pool: &PgPool, sessions: &[(TenantId, SessionId)]) -> Result<HashSet<SessionId>, StoreError> {
+    let rows = sqlx::query_scalar!(
+        "SELECT s.id FROM unnest($1::int4[], $2::uuid[]) w(tenant_id, id)
+         JOIN user_sessions s ON s.tenant_id = w.tenant_id AND s.id = w.id
+         JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+         WHERE s.ended_at IS NULL AND s.expires_at > now() AND u.active",
+        &sessions.iter().map(|session| session.0.0).collect::<Vec<_>>(),
+        &sessions.iter().map(|session| session.1.0).collect::<Vec<_>>()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(SessionId).collect())
 }
 
 /// The session, if it is live and its user may still sign in.

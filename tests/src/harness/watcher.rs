@@ -66,6 +66,8 @@ impl Watcher {
                         if plain {
                             let frame: Value = serde_json::from_str(&text).unwrap_or_default();
                             kept.lock().unwrap().push((frame["event"].as_str().unwrap_or_default().to_owned(), frame["data"].clone()));
+                        } else if text.as_str() == "41" {
+                            break;
                         } else if text.as_str() == "2" {
                             stream.send(Message::text("3")).await.ok();
                         } else if let Some(event) = text.strip_prefix("42") {
