@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod accounts;
 pub mod context;
 pub mod dispatch;
 pub mod enqueue;

@@ -3,6 +3,7 @@
 
 use super::frames::Frame;
 use domain::{ChannelInstanceId, ConversationId, SessionId, TenantId, UserId};
+use redis::aio::ConnectionManager;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fmt,
@@ -13,7 +14,10 @@ use std::{
     time::Duration,
 };
 use store::realtime::Position;
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::{Notify, OnceCell},
+    time::sleep,
+};
 use uuid::Uuid;
 
 /// So many frames are sent at once; then a client that keeps up has a moment to take them.
@@ -126,6 +130,8 @@ pub(crate) struct Hub {
     pub(super) bell: Notify,
     /// For typing, which goes from client to client: see `typing`.
     pub(crate) redis: Option<redis::Client>,
+    /// Its connection, made when somebody types first.
+    pub(super) publisher: OnceCell<ConnectionManager>,
 }
 
 #[derive(Default)]

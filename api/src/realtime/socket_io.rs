@@ -97,7 +97,8 @@ async fn connected(socket: SocketRef, State(app): State<App>) {
     let client = Client::new(&app.hub, who, Box::new(SocketSink(socket.clone())));
     listen(&socket, client.id());
     let entered = catch_up::enter(&app, &client, cursor.as_deref()).await;
-    if !entered.as_ref().is_ok_and(|sent| *sent) {
+    // One that left before it was in has been let out already, in vain.
+    if !entered.as_ref().is_ok_and(|sent| *sent) || !socket.connected() {
         if let Err(error) = entered {
             tracing::warn!(%error, "a client that connected cannot be served; it will come again");
         }

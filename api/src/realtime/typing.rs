@@ -6,13 +6,16 @@ use super::{
     hub::{Client, Room},
 };
 use domain::{ConversationId, TenantId};
+use redis::aio::ConnectionManagerConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 use uuid::Uuid;
 
 /// Redis channel on which processes tell each other.
 pub(super) const TYPING_CHANNEL: &str = "switchboard:typing";
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// Which process this is: a client's number is its process's only.
 static PROCESS: LazyLock<Uuid> = LazyLock::new(Uuid::new_v4);
@@ -30,19 +33,22 @@ struct Typing {
 /// A client says that its user types, or has stopped.
 pub(super) async fn say(hub: &Hub, client: &Client, conversation: ConversationId, started: bool) {
     let typing = Typing { process: *PROCESS, client: client.id(), tenant: client.tenant, conversation, user: client.user.0, started };
-    let sent = match &hub.redis {
-        Some(redis) => publish(redis, &typing).await.is_ok(),
-        None => false,
-    };
-    if !sent {
+    if publish(hub, &typing).await.is_none() {
         show(hub, &typing);
     }
 }
 
-async fn publish(redis: &redis::Client, typing: &Typing) -> redis::RedisResult<()> {
-    let text = serde_json::to_string(typing).unwrap_or_default();
-    let mut connection = redis.get_multiplexed_async_connection().await?;
-    redis::cmd("PUBLISH").arg(TYPING_CHANNEL).arg(text).query_async(&mut connection).await
+/// `None`: there is no Redis, or it is away.
+async fn publish(hub: &Hub, typing: &Typing) -> Option<()> {
+    let client = hub.redis.as_ref()?;
+    // Whoever types does not wait for a Redis that is away.
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(ANSWER_WITHIN))
+        .set_response_timeout(Some(ANSWER_WITHIN))
+        .set_number_of_retries(0);
+    let manager = hub.publisher.get_or_try_init(|| client.get_connection_manager_with_config(config)).await.ok()?;
+    let text = serde_json::to_string(typing).ok()?;
+    redis::cmd("PUBLISH").arg(TYPING_CHANNEL).arg(text).query_async(&mut manager.clone()).await.ok()
 }
 
 /// Some process tells.

@@ -129,6 +129,8 @@ async fn serve(
         }
     }
     entering.abort();
+    // It may be just coming in: then it goes only afterwards.
+    entering.await.unwrap_or_default();
     app.hub.exit(client.id());
     // Whoever was dropped is told so by the end of the connection.
     socket.close().await.unwrap_or_default();

@@ -1,14 +1,12 @@
 //! ConnectChannel: tells a provider where a channel's webhooks go.
 
-use crate::{Done, Job, JobContext, JobError, Policy, new_job, provider_call, queue};
+use crate::{Done, Job, JobContext, JobError, Policy, accounts, new_job, provider_call, queue};
 use channels::registry;
 use domain::{ChannelInstanceId, TenantId};
-use platform::Secret;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::time::Duration;
 use store::{
-    channels::{self as stored_channels, Channel, Report, secret_place},
+    channels::{self as stored_channels, Report},
     ledger::NewJob,
 };
 
@@ -32,12 +30,11 @@ impl Job for ConnectChannel {
 
     async fn run(self, ctx: &JobContext) -> Result<Done, JobError> {
         let services = &ctx.services;
-        let mut conn = services.pool.acquire().await.map_err(store::StoreError::from)?;
-        let channel = stored_channels::get(&mut conn, ctx.tenant, self.channel_id).await?;
-        drop(conn);
-        let Some(channel) = channel else { return Ok(Done::WITHOUT_EFFECTS) };
+        let Some(channel) = accounts::channel(ctx, self.channel_id).await? else { return Ok(Done::WITHOUT_EFFECTS) };
         let Some(connector) = registry::connector(channel.kind) else { return Ok(Done::WITHOUT_EFFECTS) };
-        let (Some(token), Some(secret)) = (open(ctx, &channel, connector.token)?, open(ctx, &channel, connector.secret)?) else {
+        let (Some(token), Some(secret)) =
+            (accounts::open(ctx, &channel, connector.token)?, accounts::open(ctx, &channel, connector.secret)?)
+        else {
             return Ok(Done::WITHOUT_EFFECTS);
         };
         let address = format!("{}{}/{}", self.public_url, connector.path, channel.id);
@@ -64,12 +61,6 @@ impl Job for ConnectChannel {
         }
         ctx.commit(tx).await
     }
-}
-
-fn open(ctx: &JobContext, channel: &Channel, name: &str) -> Result<Option<Secret>, JobError> {
-    let Some(sealed) = channel.secrets.get(name).and_then(Value::as_str) else { return Ok(None) };
-    let opened = ctx.services.sealing.open(&secret_place(channel.id, name), sealed);
-    opened.map(Some).map_err(|error| JobError::retry("sealed", error.to_string()))
 }
 
 /// The job for a channel whose token is new.

@@ -1,7 +1,7 @@
 //! CopyMedia: copies the file that came with a message, before its address at the provider expires.
 
 use crate::{
-    Done, Job, JobContext, JobError, Policy, new_job,
+    Done, Job, JobContext, JobError, Policy, accounts, new_job,
     provider_call::{self, Lost},
     queue,
 };
@@ -16,13 +16,7 @@ use platform::guarded::Refused;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
-use store::{
-    StoreError,
-    channels::{self as stored_channels, secret_place},
-    inbound::WrittenMessage,
-    ledger::NewJob,
-    media,
-};
+use store::{StoreError, inbound::WrittenMessage, ledger::NewJob, media};
 use tokio::io::AsyncWriteExt;
 
 /// Copies a message's file, unless there is a copy.
@@ -42,19 +36,14 @@ impl Job for CopyMedia {
     };
 
     async fn run(self, ctx: &JobContext) -> Result<Done, JobError> {
-        let (tenant, services) = (ctx.tenant, &ctx.services);
-        let mut conn = services.pool.acquire().await.map_err(StoreError::from)?;
+        let tenant = ctx.tenant;
+        let mut conn = ctx.services.pool.acquire().await.map_err(StoreError::from)?;
         let Some(file) = media::file_of(&mut conn, tenant, self.message_id).await? else { return Ok(Done::WITHOUT_EFFECTS) };
-        let channel = stored_channels::get(&mut conn, tenant, file.channel).await?;
         drop(conn);
-        let Some(channel) = channel.filter(|_| file.media.get("stored").is_none()) else { return Ok(Done::WITHOUT_EFFECTS) };
+        let channel = accounts::channel(ctx, file.channel).await?.filter(|_| file.media.get("stored").is_none());
+        let Some(channel) = channel else { return Ok(Done::WITHOUT_EFFECTS) };
         let Some(source) = registry::media_source(channel.kind) else { return Ok(Done::WITHOUT_EFFECTS) };
-        let (Some(external_id), Some(sealed)) = (channel.external_id, channel.secrets.get(source.token).and_then(Value::as_str)) else {
-            return Ok(Done::WITHOUT_EFFECTS);
-        };
-        let token = services.sealing.open(&secret_place(channel.id, source.token), sealed);
-        let token = token.map_err(|error| JobError::retry("sealed", error.to_string()))?;
-        let account = Account { external_id, token, urls: services.providers.clone() };
+        let Some(account) = accounts::account(ctx, &channel, source.token)? else { return Ok(Done::WITHOUT_EFFECTS) };
         let Some(place) = (source.locate)(&account, &file.media) else { return Ok(Done::WITHOUT_EFFECTS) };
         let kind = file.media.get("type").and_then(Value::as_str).unwrap_or_default();
         let copied = match locate(ctx, &account, place).await {

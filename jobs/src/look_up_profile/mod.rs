@@ -1,13 +1,11 @@
 //! LookUpProfile: asks a provider for the name and picture of a person whose webhooks do not tell it.
 
-use crate::{Done, Job, JobContext, JobError, Policy, new_job, provider_call, queue};
-use channels::{profiles::Profile, registry, sending::Account};
+use crate::{Done, Job, JobContext, JobError, Policy, accounts, new_job, provider_call, queue};
+use channels::{profiles::Profile, registry};
 use domain::{Change, ChannelInstanceId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use store::{
-    channels::{self as stored_channels, secret_place},
     inbound::{self, NewIdentity},
     ledger::NewJob,
 };
@@ -31,20 +29,11 @@ impl Job for LookUpProfile {
     };
 
     async fn run(self, ctx: &JobContext) -> Result<Done, JobError> {
-        let services = &ctx.services;
-        let mut conn = services.pool.acquire().await.map_err(store::StoreError::from)?;
-        let channel = stored_channels::get(&mut conn, ctx.tenant, self.channel_id).await?;
-        drop(conn);
-        let Some(channel) = channel else { return Ok(Done::WITHOUT_EFFECTS) };
+        let Some(channel) = accounts::channel(ctx, self.channel_id).await? else { return Ok(Done::WITHOUT_EFFECTS) };
         let Some(lookup) = registry::profile_lookup(channel.kind) else { return Ok(Done::WITHOUT_EFFECTS) };
-        let (Some(external_id), Some(sealed)) = (channel.external_id, channel.secrets.get(lookup.token).and_then(Value::as_str)) else {
-            return Ok(Done::WITHOUT_EFFECTS);
-        };
-        let token = services.sealing.open(&secret_place(channel.id, lookup.token), sealed);
-        let token = token.map_err(|error| JobError::retry("sealed", error.to_string()))?;
-        let account = Account { external_id, token, urls: services.providers.clone() };
+        let Some(account) = accounts::account(ctx, &channel, lookup.token)? else { return Ok(Done::WITHOUT_EFFECTS) };
         let url = (lookup.url)(&account, &self.external_id);
-        let answer = provider_call::get(&services.http, &url, Some(&account.token)).await;
+        let answer = provider_call::get(&ctx.services.http, &url, Some(&account.token)).await;
         let (status, retry_after, body) = answer.map_err(|lost| JobError::retry("unreachable", lost.what()))?;
         match status {
             200..=299 => {}
