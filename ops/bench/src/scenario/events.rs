@@ -8,7 +8,7 @@ use crate::lab::{APP_SECRET, Lab, LabArgs, WEBHOOK_PATH, WEBHOOKS};
 use crate::load;
 use crate::numbers::microseconds;
 use crate::report::Report;
-use crate::workload::{Requests, Target, Workload};
+use crate::workload::{MadeOnDemand, Requests, Target, Workload};
 use anyhow::{Context, Result, bail, ensure};
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -40,25 +40,20 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Texts that note when each was sent.
 struct Noted {
-    workload: Workload,
-    target: Target,
+    requests: MadeOnDemand,
     sent: Arc<Mutex<Vec<Option<Instant>>>>,
 }
 
 impl Requests for Noted {
     fn count(&self) -> usize {
-        self.workload.webhooks
+        self.requests.count()
     }
 
     fn bytes<'a>(&'a self, index: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        let mut body = Vec::with_capacity(1024);
-        self.workload.write_body(index, &mut body)?;
-        scratch.clear();
-        self.target.write_request(&body, scratch);
         if let Some(place) = self.sent.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
             *place = Some(Instant::now());
         }
-        Ok(scratch)
+        self.requests.bytes(index, scratch)
     }
 }
 
@@ -83,7 +78,10 @@ pub async fn run(args: &LabArgs, events: &Events) -> Result<Report> {
     let sent = Arc::new(Mutex::new(vec![None; events.n]));
     let places: std::collections::HashMap<String, usize> = (0..events.n).map(|index| (workload.inbound_id(index), index)).collect();
     let target = Target::new(address, WEBHOOK_PATH, APP_SECRET);
-    let sending = tokio::spawn(send(plan(address, 16, Some(events.rate), 1), Noted { workload, target, sent: sent.clone() }));
+    let sending = tokio::spawn(send(
+        plan(address, 16, Some(events.rate), 1),
+        Noted { requests: MadeOnDemand { workload, target }, sent: sent.clone() },
+    ));
     let (mut latency, mut heard, mut twice) = (load::latencies()?, vec![false; events.n], 0);
     let mut left = events.n;
     while left > 0 {

@@ -126,6 +126,8 @@ fn environment(
         ("REDIS_URL".to_owned(), services.redis_url.clone()),
     ];
     env.extend(secrets::all(settings)?);
+    home.save_env(&env)?;
+    // Not in the file: whoever has sourced it and starts again would take them for settings of real providers.
     if let Some(port) = simulated {
         let url = format!("http://127.0.0.1:{port}");
         env.extend([("META_GRAPH_URL", url.clone()), ("TELEGRAM_API_URL", url)].map(|(name, value)| (name.to_owned(), value)));
@@ -133,7 +135,6 @@ fn environment(
         env.push(("SWITCHBOARD_ALLOW_HOSTS".to_owned(), format!("127.0.0.1:{port}")));
         env.push(("META_ACCESS_TOKEN".to_owned(), "simulated".to_owned()));
     }
-    home.save_env(&env)?;
     env.push(("SWITCHBOARD_HOME".to_owned(), home.path().display().to_string()));
     Ok(env)
 }
