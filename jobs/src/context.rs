@@ -1,6 +1,10 @@
 //! What a running job can use, and the one way to end it together with its effects.
 
-use crate::{JobError, send_outbound::Lanes, wake::Waker};
+use crate::{
+    JobError,
+    send_outbound::{Lanes, Statements, Throttle},
+    wake::Waker,
+};
 use channels::sending::ProviderUrls;
 use chrono::TimeDelta;
 use domain::{Change, JobId, TenantId, WorkerId};
@@ -37,6 +41,8 @@ pub struct Services {
     pub media: MediaStore,
     pub media_max_bytes: u64,
     pub lanes: Arc<Lanes>,
+    pub sends: Statements,
+    pub throttle: Throttle,
     /// Opens what tenants entrusted to us.
     pub sealing: Sealing,
 }
@@ -61,7 +67,7 @@ impl Done {
 #[derive(Debug)]
 pub struct JobContext {
     pub services: Arc<Services>,
-    worker: WorkerId,
+    pub(crate) worker: WorkerId,
     jobs: Vec<JobId>,
     /// Where the successors of ordered jobs wait: the queue and the tenants. Empty if no job has an ordering key.
     successors: BTreeSet<(&'static str, TenantId)>,
@@ -148,11 +154,16 @@ impl JobContext {
             return Err(JobError::Fenced);
         }
         tx.commit().await.map_err(StoreError::from)?;
+        Ok(self.committed())
+    }
+
+    /// The job is settled and its effects are committed: those who wait for them hear of it.
+    pub(crate) fn committed(&self) -> Done {
         let enqueued = std::mem::take(&mut *self.enqueued.lock().unwrap_or_else(PoisonError::into_inner));
         for (queue, tenant) in enqueued.into_iter().chain(self.successors.iter().copied()) {
             self.services.waker.ring(queue, [tenant]);
         }
         self.services.waker.changed(std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner)));
-        Ok(Done { settled: true })
+        Done { settled: true }
     }
 }

@@ -10,6 +10,7 @@ pub mod job;
 pub mod policy;
 mod provider_call;
 pub mod queue;
+pub mod together;
 pub mod wake;
 
 pub mod connect_channel;

@@ -12,7 +12,7 @@ use jobs::{
     Services,
     dispatch::{LocalDispatch, RedisDispatch},
     queue::{self, Queue},
-    send_outbound::Lanes,
+    send_outbound::{Lanes, Statements, Throttle},
     wake::Waker,
 };
 use maintenance::Leading;
@@ -59,8 +59,8 @@ async fn main() -> anyhow::Result<()> {
 
     let url = &*config.database_url;
     let slots: usize = queues.iter().map(|queue| concurrency(*queue)).sum();
+    let pool = store::connect(url, Role::Worker, "switchboard-worker", config.database_connections)?;
     let services = Arc::new(Services {
-        pool: store::connect(url, Role::Worker, "switchboard-worker", config.database_connections)?,
         relaxed: store::connect_relaxed(url, "switchboard-worker-relaxed", config.database_connections)?,
         waker: waker(&config)?,
         channels: ChannelMap::default(),
@@ -72,14 +72,19 @@ async fn main() -> anyhow::Result<()> {
         media: MediaStore::open(&config.media_store)?,
         media_max_bytes: config.media_max_bytes,
         lanes: Arc::new(Lanes::new(concurrency(queue::OUTBOUND) / 2)),
+        sends: Statements::start(&pool, config.worker_dead_after),
+        throttle: throttle(&config)?,
+        pool,
         sealing: Sealing::new(config.encryption_key.as_ref(), &config.old_encryption_keys),
     });
     let control = store::connect_relaxed(url, "switchboard-worker-control", 6)?;
     let row = WorkerRow {
         id: WorkerId::generate(),
         name: format!("{}:{}", hostname(), std::process::id()),
-        queues: queues.iter().map(|queue| queue.name.to_owned()).collect(),
-        concurrency: i32::try_from(queues.iter().map(|queue| concurrency(*queue)).min().unwrap_or(1))?,
+        queues: queues
+            .iter()
+            .map(|queue| Ok((queue.name.to_owned(), i32::try_from(concurrency(*queue))?)))
+            .collect::<anyhow::Result<_>>()?,
     };
     let (id, name) = (row.id, row.name.clone());
     let handlers = registry::handlers(config.bench_jobs);
@@ -150,6 +155,13 @@ fn waker(config: &Config) -> anyhow::Result<Waker> {
     Ok(match config.dispatch {
         DispatchMode::Redis => Waker::redis(redis_client(config)?),
         DispatchMode::Local => Waker::none(),
+    })
+}
+
+fn throttle(config: &Config) -> anyhow::Result<Throttle> {
+    Ok(match config.dispatch {
+        DispatchMode::Redis => Throttle::redis(redis_client(config)?)?,
+        DispatchMode::Local => Throttle::none(),
     })
 }
 

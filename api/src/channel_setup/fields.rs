@@ -24,6 +24,8 @@ pub(crate) enum Form {
     BotToken,
     /// Addresses of web pages.
     Origins,
+    /// How many a second.
+    Rate,
 }
 
 const fn setting(name: &'static str, form: Form) -> Setting {
@@ -50,6 +52,7 @@ pub(crate) fn of(kind: ChannelType) -> &'static [Setting] {
         setting("phoneNumberId", Form::Digits).required(),
         setting("accessToken", Form::Text).secret().required(),
         setting("businessAccountId", Form::Digits),
+        setting("messagesPerSecond", Form::Rate),
         APP_SECRET,
         VERIFY_TOKEN,
     ];

@@ -256,6 +256,10 @@ fn checked(setting: &Setting, value: Value) -> Result<Value, &'static str> {
             let good = origins.is_some_and(|origins| origins.iter().all(|origin| origin.as_str().and_then(request::http_url).is_some()));
             if good { Ok(value) } else { Err("must be up to 50 http or https addresses") }
         }
+        Form::Rate => {
+            let good = value.as_u64().is_some_and(|rate| (1..=1_000).contains(&rate));
+            if good { Ok(value) } else { Err("must be a whole number from 1 to 1000") }
+        }
     }
 }
 

@@ -6,8 +6,12 @@
 
 mod lanes;
 mod run;
+mod statements;
+mod throttle;
 
 pub use lanes::Lanes;
+pub use statements::Statements;
+pub use throttle::Throttle;
 
 use crate::{Done, Job, JobContext, JobError, Policy, new_job, queue};
 use domain::{ConversationId, MessageId, TenantId};

@@ -1,11 +1,12 @@
 //! One run: look, begin, call, write what became of it.
 
-use super::{SendOutbound, lanes::Pass};
+use super::{SendOutbound, lanes::Pass, statements::accept_alone};
 use crate::{
     Done, Job, JobContext, JobError,
     provider_call::{self, Lost},
 };
 use channels::{
+    pace::Rate,
     registry,
     sending::{Account, Answer, Call, Outgoing, Recipient, Refusal, Sender, Then},
 };
@@ -17,7 +18,7 @@ use std::time::Duration;
 use store::{
     PgConnection, PoolConnection, StoreError,
     channels::{self as stored_channels, Report},
-    sending::{self, Begun, Waiting},
+    sending::{self, Accepted, Begun, Waiting},
 };
 
 /// How long messages wait for a provider that is away, or for a channel that somebody must see to.
@@ -38,9 +39,7 @@ struct Sending<'a> {
 
 /// What became of a message, to be written with the job's end.
 enum End {
-    Accepted {
-        external_id: String,
-    },
+    Accepted(Accepted),
     /// It failed, and nobody can do anything about the job.
     Failed {
         errors: Value,
@@ -57,8 +56,7 @@ enum End {
 
 pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobError> {
     // No connection is held from one step to the next: a run that waits for a second one would keep the first from others.
-    let found = sending::look_at(&mut *connection(ctx).await?, ctx.tenant, id).await?;
-    let Some(message) = found else { return Ok(Done::WITHOUT_EFFECTS) };
+    let Some(message) = ctx.services.sends.look((ctx.tenant, id)).await? else { return Ok(Done::WITHOUT_EFFECTS) };
     // The database knows no other types than ours.
     let Some(kind) = message.channel_kind else { return Ok(Done::WITHOUT_EFFECTS) };
     let this = Sending { id, channel: message.channel, kind, ctx };
@@ -80,8 +78,10 @@ pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobErro
         Ok(pass) => pass,
         Err(delay) => return this.wait(&message, delay, "The provider could not be reached for 24 hours").await,
     };
-    let begun = sending::begin(&mut *connection(ctx).await?, ctx.tenant, id).await?;
-    let Some(begun) = begun else { return Err(JobError::Snooze(Duration::from_secs(1))) };
+    if let Err(delay) = this.turn(&message).await {
+        return this.wait(&message, delay, "The channel sends more than its provider takes").await;
+    }
+    let Some(begun) = ctx.services.sends.begin((ctx.tenant, id)).await? else { return Err(JobError::Snooze(Duration::from_secs(1))) };
     this.send(&message, begun, pass).await
 }
 
@@ -102,7 +102,7 @@ impl Sending<'_> {
                 Answer::Accepted { external_id } => {
                     pass.answered();
                     drop(pass);
-                    self.end(End::Accepted { external_id }).await
+                    self.accepted(external_id).await
                 }
                 Answer::Refused(refusal) => self.refused(message, &secrets, refusal, &pass).await,
                 Answer::Unclear(what) => self.unclear(what, &pass).await,
@@ -114,6 +114,17 @@ impl Sending<'_> {
             }
             Err(Lost::After(what)) => self.unclear(what, &pass).await,
         }
+    }
+
+    /// The provider takes one more message of this channel, and of this person.
+    async fn turn(&self, message: &Waiting) -> Result<(), Duration> {
+        let Some(sender) = registry::sender(self.kind) else { return Ok(()) };
+        let of_channel = match message.per_second {
+            Some(messages) => Rate::per_second(messages),
+            None => (sender.pace.channel)(&message.message_type),
+        };
+        let person = message.recipient.as_deref().and_then(sender.pace.person);
+        self.ctx.services.throttle.turn(self.channel, of_channel, person.map(|rate| (message.conversation, rate))).await
     }
 
     fn compose(&self, begun: Begun) -> Result<(&'static Sender, Call), Refusal> {
@@ -142,6 +153,16 @@ impl Sending<'_> {
             meta: begun.meta,
         };
         Ok((sender, (sender.compose)(&account, &message)?))
+    }
+
+    /// The provider has it.
+    async fn accepted(&self, external_id: String) -> Result<Done, JobError> {
+        let accepted = Accepted { tenant: self.ctx.tenant, id: self.id, channel: self.channel, kind: self.kind, external_id };
+        if self.ctx.services.sends.accept(self.ctx, accepted.clone()).await {
+            self.ctx.told([self.ctx.tenant]);
+            return Ok(self.ctx.committed());
+        }
+        self.end(End::Accepted(accepted)).await
     }
 
     async fn unclear(&self, what: String, pass: &Pass) -> Result<Done, JobError> {
@@ -233,9 +254,8 @@ impl Sending<'_> {
                 }
                 // Somebody else has the job, and took the message for lost. What the provider said is true all the same.
                 Err(JobError::Fenced) => {
-                    if let End::Accepted { external_id } = &end {
-                        let mut conn = connection(self.ctx).await?;
-                        sending::accepted(&mut conn, self.ctx.tenant, self.id, (self.channel, self.kind), external_id).await?;
+                    if let End::Accepted(accepted) = &end {
+                        accept_alone(self.ctx, accepted).await?;
                     }
                     return Err(JobError::Fenced);
                 }
@@ -249,12 +269,11 @@ impl Sending<'_> {
         let conn: &mut PgConnection = &mut tx;
         let (tenant, mut burials) = (self.ctx.tenant, Vec::new());
         match end {
-            End::Accepted { external_id } => {
+            End::Accepted(accepted) => {
                 // A receipt of this moment may hold the id: it is there when this is tried again.
-                let written = sending::accepted(conn, tenant, self.id, (self.channel, self.kind), external_id).await;
-                written.map_err(
-                    |error| if error.violated() == Some("chat_messages_external") { StoreError::Stale("a receipt") } else { error },
-                )?;
+                sending::accepted(conn, &[accepted]).await.map_err(|error| {
+                    if error.violated() == Some("chat_messages_external") { StoreError::Stale("a receipt") } else { error }
+                })?;
             }
             End::Failed { errors } => sending::gave_up(conn, tenant, self.id, "failed", errors).await?,
             End::Unknown { errors } => sending::gave_up(conn, tenant, self.id, "unknown", errors).await?,

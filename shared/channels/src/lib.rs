@@ -10,6 +10,7 @@ mod meta_graph;
 mod meta_messaging;
 pub mod meta_signature;
 pub mod normalized;
+pub mod pace;
 mod parse_error;
 pub mod profiles;
 pub mod registry;

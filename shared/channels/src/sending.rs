@@ -1,5 +1,6 @@
 //! Sending: what a provider is asked, and what its answer means. Values only; whoever sends makes the call.
 
+use crate::pace::Pace;
 use chrono::TimeDelta;
 use domain::MessageId;
 use platform::Secret;
@@ -17,6 +18,8 @@ pub struct Sender {
     pub captions: &'static [&'static str],
     /// What an answer means: status, `Retry-After` and body.
     pub read: fn(u16, Option<Duration>, &[u8]) -> Answer,
+    /// How fast the provider takes them.
+    pub pace: Pace,
 }
 
 /// Where providers are reached, without a slash at the end.
@@ -50,7 +53,7 @@ pub struct Outgoing {
     pub reply_to: Option<String>,
     /// What is specific to the type: `{template}`, `{interactive}`.
     pub meta: Value,
-    /// How long ago the customer last wrote in the conversation, if ever.
+    /// How long ago the customer last wrote on the channel, if ever.
     pub since_inbound: Option<TimeDelta>,
     /// A person wrote it, not a bot or a service.
     pub by_person: bool,

@@ -32,8 +32,9 @@ pub async fn add(conn: &mut PgConnection, tenant: TenantId, messages: &[PastMess
           FROM unnest($2::uuid[], $3::uuid[], $4::bool[], $5::uuid[], $6::text[], $7::timestamptz[]) n(id, conversation_id, inbound, by, content, at)
           JOIN chat_conversations c ON c.tenant_id = $1 AND c.id = n.conversation_id
           RETURNING conversation_id, direction, sent_at)
-        UPDATE chat_conversations c SET last_message_at = w.last_at, unread_count = w.inbound, created_at = least(c.created_at, w.first_at)
-        FROM (SELECT conversation_id, min(sent_at) AS first_at, max(sent_at) AS last_at, (count(*) FILTER (WHERE direction = 'inbound'))::int AS inbound
+        UPDATE chat_conversations c SET last_message_at = w.last_at, last_inbound_at = w.inbound_at, unread_count = w.inbound, created_at = least(c.created_at, w.first_at)
+        FROM (SELECT conversation_id, min(sent_at) AS first_at, max(sent_at) AS last_at, max(sent_at) FILTER (WHERE direction = 'inbound') AS inbound_at,
+                     (count(*) FILTER (WHERE direction = 'inbound'))::int AS inbound
               FROM written GROUP BY conversation_id) w
         WHERE c.tenant_id = $1 AND c.id = w.conversation_id
         "#,

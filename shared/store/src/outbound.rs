@@ -58,7 +58,9 @@ pub async fn conversation_with(
         None => introduce(conn, tenant, channel, phone, wa_id).await?,
     };
     let id = sqlx::query_scalar!(
-        "INSERT INTO chat_conversations AS c (tenant_id, id, channel_instance_id, customer_id, channel_source) VALUES ($1, $2, $3, $4, 'whatsapp')
+        "INSERT INTO chat_conversations AS c (tenant_id, id, channel_instance_id, customer_id, channel_source, last_inbound_at)
+         VALUES ($1, $2, $3, $4, 'whatsapp', (SELECT max(o.last_inbound_at) FROM chat_conversations o
+                                              WHERE o.tenant_id = $1 AND o.customer_id = $4 AND o.channel_instance_id = $3))
          ON CONFLICT (tenant_id, channel_instance_id, customer_id) WHERE status <> 'closed' DO UPDATE SET updated_at = c.updated_at
          RETURNING id",
         tenant.0,
@@ -128,9 +130,8 @@ pub async fn window_is_closed(
     Ok(sqlx::query_scalar!(
         r#"
         SELECT EXISTS (SELECT FROM chat_conversations c JOIN channel_instances ch ON ch.tenant_id = c.tenant_id AND ch.id = c.channel_instance_id
-                       WHERE c.tenant_id = $1 AND c.id = $2 AND ch.type = 'WHATSAPP' AND ch.external_id IS NOT NULL)
-           AND coalesce((SELECT m.sent_at FROM chat_messages m WHERE m.tenant_id = $1 AND m.conversation_id = $2 AND m.direction = 'inbound'
-                         ORDER BY m.sent_at DESC, m.id DESC LIMIT 1) + make_interval(secs => $3) <= ledger_now(), true) AS "closed!"
+                       WHERE c.tenant_id = $1 AND c.id = $2 AND ch.type = 'WHATSAPP' AND ch.external_id IS NOT NULL
+                         AND coalesce(c.last_inbound_at + make_interval(secs => $3) <= ledger_now(), true)) AS "closed!"
         "#,
         tenant.0,
         conversation.0,

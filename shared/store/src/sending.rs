@@ -3,9 +3,10 @@
 
 use crate::{StoreError, inbound::seen};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ChannelInstanceId, ChannelType, MessageId, TenantId};
+use domain::{ChannelInstanceId, ChannelType, ConversationId, MessageId, TenantId};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
+use std::collections::BTreeMap;
 
 /// A message that is to be sent, before anything is done about it.
 #[derive(Clone, Debug)]
@@ -14,7 +15,13 @@ pub struct Waiting {
     pub status: String,
     /// The provider has it.
     pub accepted: bool,
+    pub conversation: ConversationId,
+    pub message_type: String,
+    /// The channel's newest id of the customer.
+    pub recipient: Option<String>,
     pub channel: ChannelInstanceId,
+    /// How many messages a second its provider takes, where the tenant has said so.
+    pub per_second: Option<u32>,
     pub channel_kind: Option<ChannelType>,
     /// The channel cannot send until somebody sees to it.
     pub channel_in_error: bool,
@@ -34,7 +41,7 @@ pub struct Begun {
     pub media: Option<Value>,
     pub reply_to: Option<String>,
     pub meta: Value,
-    /// How long ago the customer last wrote in the conversation, if ever.
+    /// How long ago the customer last wrote on the channel, if ever.
     pub since_inbound: Option<TimeDelta>,
     /// A person wrote it.
     pub by_person: bool,
@@ -44,70 +51,102 @@ pub struct Begun {
     pub identities: Vec<String>,
 }
 
-/// Looks at a message. `None`: there is none.
-pub async fn look_at(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> Result<Option<Waiting>, StoreError> {
-    let row = sqlx::query!(
-        r#"
-        SELECT m.status, m.external_id IS NOT NULL AS "accepted!", m.channel_instance_id, ch.type AS kind, ch.status = 'ERROR' AS "channel_in_error!", m.created_at,
-               ledger_now() AS "now!"
-        FROM chat_messages m JOIN channel_instances ch ON ch.tenant_id = m.tenant_id AND ch.id = m.channel_instance_id
-        WHERE m.tenant_id = $1 AND m.id = $2 AND m.direction = 'outbound'
-        "#,
-        tenant.0,
-        id.0
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| Waiting {
-        status: row.status,
-        accepted: row.accepted,
-        channel: ChannelInstanceId(row.channel_instance_id),
-        channel_kind: ChannelType::parse(&row.kind),
-        channel_in_error: row.channel_in_error,
-        written_at: row.created_at,
-        now: row.now,
-    }))
+/// A message that its provider has taken, as `external_id`.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    pub tenant: TenantId,
+    pub id: MessageId,
+    pub channel: ChannelInstanceId,
+    pub kind: ChannelType,
+    pub external_id: String,
 }
 
-/// Makes a message `sending` that is `pending`, or that failed without ever having been accepted. `None`: it is not, or its channel cannot send.
-pub async fn begin(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> Result<Option<Begun>, StoreError> {
-    let row = sqlx::query!(
+/// Looks at messages. What there is not is left out.
+pub async fn look_at(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]) -> Result<BTreeMap<MessageId, Waiting>, StoreError> {
+    let (tenants, ids) = columns(messages);
+    let rows = sqlx::query!(
+        r#"
+        SELECT m.id, m.status, m.external_id IS NOT NULL AS "accepted!", c.id AS conversation_id, m.message_type, m.channel_instance_id, ch.type AS kind,
+               (ch.config ->> 'messagesPerSecond')::int AS per_second,
+               -- By the customer first, who has a few; a channel has everybody's.
+               (SELECT i.external_id FROM (
+                  SELECT * FROM customer_identities x WHERE x.tenant_id = c.tenant_id AND x.customer_id = c.customer_id OFFSET 0) i
+                WHERE i.channel_instance_id = c.channel_instance_id
+                ORDER BY i.created_at DESC, i.external_id LIMIT 1) AS recipient,
+               ch.status = 'ERROR' AS "channel_in_error!", m.created_at, ledger_now() AS "now!"
+        FROM unnest($1::int4[], $2::uuid[]) w(tenant_id, id)
+        JOIN chat_messages m ON m.tenant_id = w.tenant_id AND m.id = w.id
+        JOIN chat_conversations c ON c.tenant_id = m.tenant_id AND c.id = m.conversation_id
+        JOIN channel_instances ch ON ch.tenant_id = m.tenant_id AND ch.id = m.channel_instance_id
+        WHERE m.direction = 'outbound'
+        "#,
+        &tenants,
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    let waiting = rows.into_iter().map(|row| {
+        let waiting = Waiting {
+            status: row.status,
+            accepted: row.accepted,
+            conversation: ConversationId(row.conversation_id),
+            message_type: row.message_type,
+            recipient: row.recipient,
+            per_second: row.per_second.and_then(|messages| u32::try_from(messages).ok()).filter(|messages| *messages > 0),
+            channel: ChannelInstanceId(row.channel_instance_id),
+            channel_kind: ChannelType::parse(&row.kind),
+            channel_in_error: row.channel_in_error,
+            written_at: row.created_at,
+            now: row.now,
+        };
+        (MessageId(row.id), waiting)
+    });
+    Ok(waiting.collect())
+}
+
+/// Makes messages `sending` that are `pending`, or that failed without ever having been accepted. Left out: those that are not, or whose channel
+/// cannot send.
+pub async fn begin(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]) -> Result<BTreeMap<MessageId, Begun>, StoreError> {
+    let (tenants, ids) = columns(messages);
+    let rows = sqlx::query!(
         r#"
         UPDATE chat_messages m SET status = 'sending', errors = NULL
-        FROM chat_conversations c
+        FROM unnest($1::int4[], $2::uuid[]) w(tenant_id, id), chat_conversations c
         JOIN customers cu ON cu.tenant_id = c.tenant_id AND cu.id = c.customer_id
         JOIN channel_instances ch ON ch.tenant_id = c.tenant_id AND ch.id = c.channel_instance_id
-        WHERE m.tenant_id = $1 AND m.id = $2 AND m.status IN ('pending', 'failed') AND m.external_id IS NULL
-          AND c.tenant_id = $1 AND c.id = m.conversation_id AND ch.status <> 'ERROR'
-        RETURNING ch.external_id AS channel_external_id, ch.secrets, m.message_type, m.content, m.media, m.reply_to,
+        WHERE m.tenant_id = w.tenant_id AND m.id = w.id AND m.status IN ('pending', 'failed') AND m.external_id IS NULL
+          AND c.tenant_id = m.tenant_id AND c.id = m.conversation_id AND ch.status <> 'ERROR'
+        RETURNING m.id, ch.external_id AS channel_external_id, ch.secrets, m.message_type, m.content, m.media, m.reply_to,
                   coalesce(m.meta, '{}') AS "meta!", cu.phone_number AS customer_phone, m.human_override,
-                  (SELECT extract(epoch FROM ledger_now() - i.sent_at)::bigint FROM chat_messages i
-                   WHERE i.tenant_id = $1 AND i.conversation_id = m.conversation_id AND i.direction = 'inbound'
-                   ORDER BY i.sent_at DESC, i.id DESC LIMIT 1) AS since_inbound,
+                  extract(epoch FROM ledger_now() - c.last_inbound_at)::bigint AS since_inbound,
                   -- By the customer first, who has a few; a channel has everybody's.
                   ARRAY(SELECT i.external_id FROM (
                           SELECT * FROM customer_identities x WHERE x.tenant_id = c.tenant_id AND x.customer_id = c.customer_id OFFSET 0) i
                         WHERE i.channel_instance_id = c.channel_instance_id
                         ORDER BY i.created_at DESC, i.external_id) AS "identities!"
         "#,
-        tenant.0,
-        id.0
+        &tenants,
+        &ids
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(row.map(|row| Begun {
-        channel_external_id: row.channel_external_id,
-        secrets: if let Value::Object(map) = row.secrets { map } else { Map::new() },
-        message_type: row.message_type,
-        content: row.content,
-        media: row.media,
-        reply_to: row.reply_to,
-        meta: row.meta,
-        since_inbound: row.since_inbound.and_then(TimeDelta::try_seconds),
-        by_person: row.human_override,
-        customer_phone: row.customer_phone,
-        identities: row.identities,
-    }))
+    let begun = rows.into_iter().map(|row| {
+        let begun = Begun {
+            channel_external_id: row.channel_external_id,
+            secrets: if let Value::Object(map) = row.secrets { map } else { Map::new() },
+            message_type: row.message_type,
+            content: row.content,
+            media: row.media,
+            reply_to: row.reply_to,
+            meta: row.meta,
+            since_inbound: row.since_inbound.and_then(TimeDelta::try_seconds),
+            by_person: row.human_override,
+            customer_phone: row.customer_phone,
+            identities: row.identities,
+        };
+        (MessageId(row.id), begun)
+    });
+    Ok(begun.collect())
 }
 
 /// The provider does not have it and will be asked again: `pending` as before.
@@ -118,44 +157,47 @@ pub async fn put_back(conn: &mut PgConnection, tenant: TenantId, id: MessageId) 
     Ok(())
 }
 
-/// The provider has it, as `external_id`; told to those who watch. Receipts that were faster are taken over: a status only moves forward.
-pub async fn accepted(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    id: MessageId,
-    (channel, kind): (ChannelInstanceId, ChannelType),
-    external_id: &str,
-) -> Result<(), StoreError> {
-    if seen::has_marks(kind) {
-        seen::hold(conn, &[(tenant, id)]).await?;
+/// The providers have them; told to those who watch. Receipts that were faster are taken over: a status only moves forward.
+pub async fn accepted(conn: &mut PgConnection, messages: &[&Accepted]) -> Result<(), StoreError> {
+    let marked: Vec<_> =
+        messages.iter().filter(|message| seen::has_marks(message.kind)).map(|message| (message.tenant, message.id)).collect();
+    if !marked.is_empty() {
+        seen::hold(conn, &marked).await?;
     }
     sqlx::query!(
         r#"
-        WITH found AS MATERIALIZED (SELECT id FROM chat_messages WHERE tenant_id = $1 AND channel_instance_id = $3 AND external_id = $4),
+        WITH given AS MATERIALIZED (SELECT * FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[]) g(tenant_id, id, channel_instance_id, external_id)),
+        found AS MATERIALIZED (
+          SELECT p.tenant_id, p.id FROM given g
+          JOIN chat_messages p ON p.tenant_id = g.tenant_id AND p.channel_instance_id = g.channel_instance_id AND p.external_id = g.external_id),
         early AS (
-          DELETE FROM chat_messages p USING found WHERE p.tenant_id = $1 AND p.id = found.id AND p.message_type = 'placeholder'
-          RETURNING p.status, p.errors, p.reactions),
+          DELETE FROM chat_messages p USING found WHERE p.tenant_id = found.tenant_id AND p.id = found.id AND p.message_type = 'placeholder'
+          RETURNING p.tenant_id, p.channel_instance_id, p.external_id, p.status, p.errors, p.reactions),
         updated AS (
           UPDATE chat_messages m
-          SET external_id = $4, errors = e.errors, reactions = coalesce(m.reactions, e.reactions),
+          SET external_id = g.external_id, errors = e.errors, reactions = coalesce(m.reactions, e.reactions),
               status = CASE WHEN e.status IS NOT NULL AND message_status_rank(e.status) > message_status_rank('sent') THEN e.status ELSE 'sent' END
-          FROM (SELECT 1) one LEFT JOIN early e ON true
-          WHERE m.tenant_id = $1 AND m.id = $2 AND m.external_id IS NULL
+          FROM given g LEFT JOIN early e USING (tenant_id, channel_instance_id, external_id)
+          WHERE m.tenant_id = g.tenant_id AND m.id = g.id AND m.external_id IS NULL
           RETURNING m.tenant_id, m.id)
         INSERT INTO realtime_events (tenant_id, events)
-        SELECT tenant_id, jsonb_build_array(jsonb_build_object('kind', 'message_status', 'message', id)) FROM updated
+        SELECT tenant_id, jsonb_agg(jsonb_build_object('kind', 'message_status', 'message', id)) FROM updated GROUP BY tenant_id
         "#,
-        tenant.0,
-        id.0,
-        channel.0,
-        external_id
+        &messages.iter().map(|message| message.tenant.0).collect::<Vec<_>>(),
+        &messages.iter().map(|message| message.id.0).collect::<Vec<_>>(),
+        &messages.iter().map(|message| message.channel.0).collect::<Vec<_>>(),
+        &messages.iter().map(|message| message.external_id.as_str()).collect::<Vec<_>>() as _
     )
     .execute(&mut *conn)
     .await?;
-    if seen::has_marks(kind) {
-        seen::catch_up(conn, &[(tenant, id)]).await?;
+    if !marked.is_empty() {
+        seen::catch_up(conn, &marked).await?;
     }
     Ok(())
+}
+
+fn columns(messages: &[(TenantId, MessageId)]) -> (Vec<i32>, Vec<uuid::Uuid>) {
+    messages.iter().map(|(tenant, id)| (tenant.0, id.0)).unzip()
 }
 
 /// The customer of a message has a new id on its channel. If that is known as another customer's, it stays theirs.

@@ -17,7 +17,7 @@ use store::{
 /// Registers a worker that can claim, and returns its id.
 pub(super) async fn worker(pool: &PgPool) -> WorkerId {
     let id = WorkerId::generate();
-    let row = WorkerRow { id, name: "test".to_owned(), queues: vec!["probes".to_owned()], concurrency: 1 };
+    let row = WorkerRow { id, name: "test".to_owned(), queues: vec![("probes".to_owned(), 1)] };
     ledger::register_worker(pool, &row).await.unwrap();
     id
 }

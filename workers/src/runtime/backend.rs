@@ -10,11 +10,13 @@ use jobs::{
     queue::Queue,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 /// How long a worker that keeps dying waits before it is started again, at most.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// After a slot became free the next fetch waits for more of them so long.
+const REFILL: Duration = Duration::from_millis(3);
 /// A worker that lived this long starts again at once when it dies.
 const STEADY: Duration = Duration::from_secs(30);
 
@@ -66,12 +68,13 @@ async fn incarnation(
     let noted = reason.clone();
     let monitor = Monitor::new()
         .register(move |_| {
-            let wakes = Strategy::new().stream(wakes(&client, queue.name)).interval(Duration::from_millis(100));
+            let freed = Arc::new(Notify::new());
+            let wakes = Strategy::new().stream(wakes(&client, queue.name, freed.clone())).interval(Duration::from_millis(100));
             let storage =
                 RedisStorage::<Hint>::new(connection.clone()).with_config(redis_config(queue.name, fetch)).poll_with_strategy(wakes);
             WorkerBuilder::new(format!("{}:{}", queue.name, Uuid::now_v7()))
                 .backend(storage)
-                .data(Taker { runtime: runtime.clone(), queue: queue.name })
+                .data(Taker { runtime: runtime.clone(), queue: queue.name, freed })
                 .concurrency(concurrency)
                 .catch_panic()
                 .parallelize(tokio::spawn)
@@ -95,16 +98,19 @@ async fn incarnation(
 struct Taker {
     runtime: Arc<Runtime>,
     queue: &'static str,
+    /// Rung when a hint is done, so that the next one is fetched.
+    freed: Arc<Notify>,
 }
 
 /// Always `Ok`: what became of the jobs is written in the ledger, so apalis has nothing to retry.
 async fn handle(hint: Hint, taker: Data<Taker>) -> Result<(), BoxDynError> {
     work(taker.runtime.clone(), taker.queue, hint).await;
+    taker.freed.notify_one();
     Ok(())
 }
 
-/// The feeder's wakes as a stream. One that waits already says it all. The task ends with the worker that listens.
-fn wakes(client: &redis::Client, queue: &'static str) -> mpsc::Receiver<()> {
+/// What makes a worker fetch: the feeder's wakes, and slots that became free while more waits. One that waits already says it all. The task ends with the worker that listens.
+fn wakes(client: &redis::Client, queue: &'static str, freed: Arc<Notify>) -> mpsc::Receiver<()> {
     let (mut sender, receiver) = mpsc::channel(1);
     let client = client.clone();
     tokio::spawn(async move {
@@ -113,7 +119,11 @@ fn wakes(client: &redis::Client, queue: &'static str) -> mpsc::Receiver<()> {
                 && pubsub.subscribe(hints_channel(queue)).await.is_ok()
             {
                 let mut messages = pubsub.on_message();
-                while messages.next().await.is_some() {
+                loop {
+                    tokio::select! {
+                        message = messages.next() => if message.is_none() { break },
+                        () = freed.notified() => tokio::time::sleep(REFILL).await,
+                    }
                     if sender.try_send(()).is_err_and(|error| error.is_disconnected()) {
                         return;
                     }

@@ -3,12 +3,12 @@
 
 use super::held::Held;
 use domain::WorkerId;
-use std::{sync::Arc, time::Duration};
+use jobs::together::Together;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{
     PgPool, StoreError,
     ledger::{self, Burial, Delay, Run},
 };
-use tokio::sync::{mpsc, oneshot};
 
 /// Outcomes in one transaction.
 const GROUP: usize = 512;
@@ -28,50 +28,43 @@ pub(super) enum End {
     Cancel,
 }
 
+#[derive(Debug)]
 struct Request {
     worker: WorkerId,
     outcomes: Vec<Outcome>,
-    written: oneshot::Sender<()>,
 }
 
 /// Writes outcomes.
 #[derive(Debug)]
-pub(super) struct Outcomes(mpsc::Sender<Request>);
+pub(super) struct Outcomes(Together<Request, ()>);
 
 impl Outcomes {
     pub(super) fn start(pool: PgPool, held: Arc<Held>, answer_within: Duration) -> Self {
-        let (sender, receiver) = mpsc::channel(GROUP);
-        tokio::spawn(serve(pool, held, answer_within, receiver));
-        Self(sender)
+        Self(Together::start(GROUP, move |requests| {
+            let (pool, held) = (pool.clone(), held.clone());
+            async move {
+                let written = vec![(); requests.len()];
+                settle(&pool, &held, answer_within, requests).await;
+                written
+            }
+        }))
     }
 
     /// Returns when the outcomes are written. `worker`: the id under which the jobs were claimed.
     pub(super) async fn write(&self, worker: WorkerId, outcomes: Vec<Outcome>) {
-        let (written, done) = oneshot::channel();
-        if self.0.send(Request { worker, outcomes, written }).await.is_ok() {
-            done.await.unwrap_or_default();
-        }
+        self.0.ask(Request { worker, outcomes }).await.unwrap_or_default();
     }
 }
 
-async fn serve(pool: PgPool, held: Arc<Held>, answer_within: Duration, mut receiver: mpsc::Receiver<Request>) {
-    let mut requests = Vec::with_capacity(GROUP);
-    while receiver.recv_many(&mut requests, GROUP).await > 0 {
-        // Nearly always one id; another one only after this process was declared dead.
-        let mut workers: Vec<WorkerId> = requests.iter().map(|request: &Request| request.worker).collect();
-        workers.dedup();
-        workers.sort_unstable();
-        workers.dedup();
-        for worker in workers {
-            let outcomes: Vec<Outcome> =
-                requests.iter().filter(|request| request.worker == worker).flat_map(|request| &request.outcomes).cloned().collect();
-            persist(&pool, worker, &outcomes, answer_within).await;
-            held.remove(outcomes.iter().map(|outcome| outcome.run));
-        }
-        for request in requests.drain(..) {
-            // Nobody waits any more when the run was given up at shutdown.
-            request.written.send(()).unwrap_or_default();
-        }
+async fn settle(pool: &PgPool, held: &Held, answer_within: Duration, requests: Vec<Request>) {
+    // Nearly always one id; another one only after this process was declared dead.
+    let mut by_worker: BTreeMap<WorkerId, Vec<Outcome>> = BTreeMap::new();
+    for request in requests {
+        by_worker.entry(request.worker).or_default().extend(request.outcomes);
+    }
+    for (worker, outcomes) in by_worker {
+        persist(pool, worker, &outcomes, answer_within).await;
+        held.remove(outcomes.iter().map(|outcome| outcome.run));
     }
 }
 

@@ -61,7 +61,8 @@ pub(super) struct ChannelsQuery {
 }
 
 /// A channel to make. Without a config it is set up later; a config holds what its type needs: WHATSAPP (Cloud API) `phoneNumberId`,
-/// `accessToken`; FACEBOOK `pageId`, `pageAccessToken`; INSTAGRAM `accountId`, `accessToken`; TELEGRAM_BOT `botToken`; WIDGET
+/// `accessToken`, and may hold `businessAccountId` (for templates) and `messagesPerSecond` (80 unless Meta gave the number another throughput);
+/// FACEBOOK `pageId`, `pageAccessToken`; INSTAGRAM `accountId`, `accessToken`; TELEGRAM_BOT `botToken`; WIDGET
 /// `allowedOrigins`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -102,10 +102,11 @@ async fn measure(args: &LabArgs, sends: &Sends) -> Result<Report> {
     let (before, started, begun_with) = (watched.cpu()?, Instant::now(), provider.came.borrow().messages);
     let left = "SELECT count(*) FROM chat_messages WHERE direction = 'outbound' AND status IN ('pending', 'sending')";
     let waiting: i64 = lab.database.client.query_one(left, &[]).await?.try_get(0)?;
-    while lab.database.client.query_one(left, &[]).await?.try_get::<_, i64>(0)? > 0 {
+    // The query is only made when the provider has them all: it costs as much as some messages.
+    while provider.came.borrow().messages < messages || lab.database.client.query_one(left, &[]).await?.try_get::<_, i64>(0)? > 0 {
         running.check_alive()?;
         ensure!(started.elapsed() < Duration::from_mins(5), "messages still wait");
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let (elapsed, after) = (started.elapsed(), watched.cpu()?);
     let sent: i64 = lab
@@ -133,7 +134,8 @@ async fn measure(args: &LabArgs, sends: &Sends) -> Result<Report> {
 /// A tenant with a WhatsApp channel that has a token; returns its owner's token.
 fn connect(address: SocketAddr) -> Result<String> {
     let token = register(address, 1)?.remove(0).1.token;
-    let config = json!({"phoneNumberId": NUMBER, "accessToken": "token of the bench"});
+    // A number that Meta has upgraded: one that is not takes 80 a second.
+    let config = json!({"phoneNumberId": NUMBER, "accessToken": "token of the bench", "messagesPerSecond": 1000});
     let body = json!({"type": "WHATSAPP", "name": "WhatsApp", "config": config}).to_string();
     let (status, answer) = HttpConnection::open(address)?.ask(&post(address, "/api/channels", &token, &body))?;
     ensure!(status == 201, "the channel was answered {status}: {}", String::from_utf8_lossy(&answer));

@@ -34,7 +34,7 @@ pub const PROFILE: ProfileLookup = ProfileLookup {
 pub const MEDIA: MediaSource = MediaSource { token: TOKEN, locate: media::by_url };
 
 /// How its messages are sent.
-pub const SENDER: Sender = Sender { token: TOKEN, compose, captions: &[], read: meta_messaging::read };
+pub const SENDER: Sender = Sender { token: TOKEN, compose, captions: &[], read: meta_messaging::read, pace: meta_messaging::PACE };
 
 /// `metadata` comes back with the echo of a message, so ours are known by it.
 const PRODUCT: Product = Product { object: OBJECT, echoes_tell_ours: true };

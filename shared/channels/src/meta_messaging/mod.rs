@@ -10,7 +10,7 @@ mod wire;
 mod tests;
 
 pub(crate) use parse::{object, parse, route};
-pub(crate) use send::{compose, read};
+pub(crate) use send::{PACE, compose, read};
 
 /// How the two differ.
 #[derive(Clone, Copy, Debug)]

@@ -4,6 +4,7 @@
 use super::Product;
 use crate::{
     meta_graph::{self, Meaning, wait},
+    pace::{Pace, Rate},
     sending::{Account, Answer, Call, Outgoing, Refusal, Then},
 };
 use chrono::TimeDelta;
@@ -15,6 +16,11 @@ use std::time::Duration;
 /// (<https://developers.facebook.com/docs/messenger-platform/send-messages/message-tags>, `HUMAN_AGENT`).
 const STANDARD_WINDOW: TimeDelta = TimeDelta::hours(24);
 const HUMAN_WINDOW: TimeDelta = TimeDelta::days(7);
+
+/// Audio and video go slower than the rest; there is no number for one person
+/// (<https://developers.facebook.com/docs/messenger-platform/overview/rate-limiting>).
+pub(crate) const PACE: Pace =
+    Pace { channel: |kind| Rate::per_second(if matches!(kind, "audio" | "video") { 10 } else { 300 }), person: |_| None };
 
 const TOO_LATE: &str = "The customer last wrote too long ago: a bot may answer for 24 hours, a person for seven days";
 

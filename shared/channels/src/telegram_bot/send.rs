@@ -2,13 +2,23 @@
 //! ([making requests](https://core.telegram.org/bots/api#making-requests)).
 
 use super::TOKEN;
+use crate::pace::{Pace, Rate};
 use crate::sending::{Account, Answer, Call, Outgoing, ProviderUrls, Refusal, Sender, Then};
 use platform::Secret;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// What the registry lists.
-pub(super) const SENDER: Sender = Sender { token: TOKEN, compose, captions: &["image", "video", "audio", "document"], read };
+pub(super) const SENDER: Sender = Sender { token: TOKEN, compose, captions: &["image", "video", "audio", "document"], read, pace: PACE };
+
+/// <https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this>; the ids of groups are negative.
+const PACE: Pace = Pace {
+    channel: |_| Rate::per_second(30),
+    person: |id| {
+        let is_group = id.rsplit(':').next().is_some_and(|chat| chat.starts_with('-'));
+        Some(Rate { interval: Duration::from_secs(if is_group { 3 } else { 1 }), burst: 3 })
+    },
+};
 
 /// What a bot is told of. Membership of others and reactions come only when they are asked for.
 const UPDATES: [&str; 13] = [

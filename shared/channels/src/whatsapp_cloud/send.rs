@@ -3,6 +3,7 @@
 
 use crate::{
     meta_graph::{self, Meaning, wait},
+    pace::{Pace, Rate},
     sending::{Account, Answer, Call, Outgoing, Recipient, Refusal, Sender, Then},
 };
 use chrono::TimeDelta;
@@ -14,13 +15,18 @@ use std::time::Duration;
 /// (<https://developers.facebook.com/docs/whatsapp/cloud-api/overview#pair-rate-limits>).
 const PAIR_WAIT: Then = Then::Wait { delay: Duration::from_secs(6), all: false };
 
+/// What every number may send; those that Meta has upgraded say so in their channel's settings
+/// (<https://developers.facebook.com/docs/whatsapp/throughput>). To one customer it is a message every six seconds, of which 45 may be borrowed
+/// (<https://developers.facebook.com/docs/whatsapp/cloud-api/overview#pair-rate-limits>).
+const PACE: Pace = Pace { channel: |_| Rate::per_second(80), person: |_| Some(Rate { interval: Duration::from_secs(6), burst: 45 }) };
+
 /// After a customer's last message WhatsApp takes only templates once this has passed
 /// (<https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-messages#customer-service-windows>).
 const WINDOW: TimeDelta = TimeDelta::hours(24);
 const TOO_LATE: &str = "The customer last wrote more than 24 hours ago: send a template message";
 
 /// What the registry lists.
-pub(super) const SENDER: Sender = Sender { token: "accessToken", compose, captions: &["image", "video", "document"], read };
+pub(super) const SENDER: Sender = Sender { token: "accessToken", compose, captions: &["image", "video", "document"], read, pace: PACE };
 
 fn compose(account: &Account, message: &Outgoing) -> Result<Call, Refusal> {
     if message.message_type != "template" && message.since_inbound.is_none_or(|since| since >= WINDOW) {

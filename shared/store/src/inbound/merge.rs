@@ -83,7 +83,7 @@ async fn join_conversations(conn: &mut PgConnection, tenant: i32, keep: Customer
         sqlx::query!(
             r#"
             WITH gone AS (UPDATE chat_conversations SET status = 'closed', closed_at = now(), merged_into = $3, human_override_until = NULL
-                          WHERE tenant_id = $1 AND id = $2 RETURNING unread_count, last_message_at, human_epoch),
+                          WHERE tenant_id = $1 AND id = $2 RETURNING unread_count, last_message_at, last_inbound_at, human_epoch),
             -- Conversations joined into this one before follow it, so that resolving stays one step.
             moved AS (UPDATE chat_conversations SET merged_into = $3 WHERE tenant_id = $1 AND merged_into = $2),
             old AS (SELECT status, assigned_to, meta, human_override_until FROM chat_conversations WHERE tenant_id = $1 AND id = $2)
@@ -93,6 +93,7 @@ async fn join_conversations(conn: &mut PgConnection, tenant: i32, keep: Customer
                 meta = o.meta || k.meta,
                 unread_count = k.unread_count + g.unread_count,
                 last_message_at = greatest(k.last_message_at, g.last_message_at),
+                last_inbound_at = greatest(k.last_inbound_at, g.last_inbound_at),
                 human_override_until = greatest(k.human_override_until, o.human_override_until),
                 human_epoch = k.human_epoch + g.human_epoch
             FROM gone g, old o WHERE k.tenant_id = $1 AND k.id = $3

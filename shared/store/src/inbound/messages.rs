@@ -99,11 +99,12 @@ pub(super) async fn insert(
           UPDATE chat_conversations c
           SET status = CASE WHEN a.inbound > 0 THEN 'open' ELSE c.status END,
               unread_count = c.unread_count + a.inbound,
-              last_message_at = greatest(c.last_message_at, a.last_at),
+              last_message_at = greatest(c.last_message_at, a.last_at), last_inbound_at = greatest(c.last_inbound_at, a.inbound_at),
               human_override_until = CASE WHEN a.until > ledger_now() THEN greatest(c.human_override_until, a.until) ELSE c.human_override_until END,
               human_epoch = c.human_epoch + a.by_person
           FROM (SELECT *, CASE WHEN person_at IS NOT NULL THEN person_at + override_ttl(tenant_id, $16) END AS until FROM (
                   SELECT tenant_id, conversation_id, max(sent_at) AS last_at, count(*) FILTER (WHERE direction = 'inbound')::int AS inbound,
+                         max(sent_at) FILTER (WHERE direction = 'inbound') AS inbound_at,
                          max(sent_at) FILTER (WHERE human_override) AS person_at, count(*) FILTER (WHERE human_override)::int AS by_person
                   FROM inserted GROUP BY tenant_id, conversation_id ORDER BY tenant_id, conversation_id) g) a
           WHERE c.tenant_id = a.tenant_id AND c.id = a.conversation_id AND c.status <> 'closed'

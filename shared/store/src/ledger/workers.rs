@@ -11,20 +11,20 @@ pub struct WorkerRow {
     pub id: WorkerId,
     /// Host and process id, for people.
     pub name: String,
-    pub queues: Vec<String>,
-    /// Jobs it runs at once, per queue.
-    pub concurrency: i32,
+    /// Its queues, and how many jobs of each it runs at once.
+    pub queues: Vec<(String, i32)>,
 }
 
 /// Announces a worker. Until then it can claim nothing.
 pub async fn register_worker(pool: &PgPool, worker: &WorkerRow) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO job_workers (id, name, queues, concurrency, started_at, heartbeat_at) VALUES ($1, $2, $3, $4, now(), now())
+        "INSERT INTO job_workers (id, name, queues, concurrency, slots, started_at, heartbeat_at) VALUES ($1, $2, $3, $4, $5, now(), now())
          ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at",
         worker.id.0,
         worker.name,
-        &worker.queues,
-        worker.concurrency
+        &worker.queues.iter().map(|(queue, _)| queue.clone()).collect::<Vec<_>>(),
+        worker.queues.iter().map(|(_, slots)| *slots).min().unwrap_or(0),
+        &worker.queues.iter().map(|(_, slots)| *slots).collect::<Vec<_>>()
     )
     .execute(pool)
     .await?;
@@ -45,9 +45,12 @@ pub async fn unregister_worker(pool: &PgPool, id: WorkerId) -> Result<(), StoreE
 
 /// How many jobs of `queue` all live workers together can run at once.
 pub async fn live_slots(pool: &PgPool, queue: &str) -> Result<i64, StoreError> {
-    Ok(sqlx::query_scalar!(r#"SELECT coalesce(sum(concurrency), 0) AS "slots!" FROM job_workers WHERE $1 = ANY(queues)"#, queue)
-        .fetch_one(pool)
-        .await?)
+    Ok(sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(coalesce(slots[array_position(queues, $1)], concurrency)), 0) AS "slots!" FROM job_workers WHERE $1 = ANY(queues)"#,
+        queue
+    )
+    .fetch_one(pool)
+    .await?)
 }
 
 /// The queues that an operator paused.
