@@ -27,8 +27,36 @@ pub(crate) const MEDIA_TYPES: [&str; 4] = ["image", "video", "audio", "document"
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Draft {
     Text(String),
-    Media { kind: &'static str, url: String, caption: Option<String>, file_name: Option<String> },
-    Template { name: String, language: String, components: Value },
+    Media {
+        kind: &'static str,
+        url: String,
+        caption: Option<String>,
+        file_name: Option<String>,
+    },
+    Template {
+        name: String,
+        language: String,
+        components: Value,
+    },
+    /// Buttons or a list, in WhatsApp's shape; `text`: what is read above them.
+    Interactive {
+        text: Option<String>,
+        interactive: Value,
+    },
+}
+
+/// What to say, and perhaps to which message.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Saying {
+    pub draft: Draft,
+    /// The message of the same conversation that it answers.
+    pub answers: Option<MessageId>,
+}
+
+impl From<Draft> for Saying {
+    fn from(draft: Draft) -> Self {
+        Self { draft, answers: None }
+    }
 }
 
 /// Who says it.
@@ -47,21 +75,28 @@ pub(crate) struct Submitted {
 }
 
 impl App {
-    /// Writes the message and its job. 404 if the conversation is not the tenant's; 400 if WhatsApp's window has closed.
+    /// Writes the message and its job. 404 if the conversation is not the tenant's; 400 if WhatsApp's window has closed, or it answers what cannot be
+    /// answered.
     pub(crate) async fn submit(
         &self,
         conn: &mut PgConnection,
         tenant: TenantId,
         conversation: ConversationId,
-        draft: Draft,
+        saying: impl Into<Saying>,
         author: Author<'_>,
     ) -> Result<Submitted, ApiError> {
+        let Saying { draft, answers } = saying.into();
         let templated = matches!(draft, Draft::Template { .. });
         let by = match author {
             Author::Person(caller) => Some(caller.user),
             Author::Service => None,
         };
-        let new = compose(conversation, draft, by);
+        let mut new = compose(conversation, draft, by);
+        if let Some(message) = answers {
+            let found = outbound::answerable(conn, tenant, conversation, message).await?;
+            let wrong = "must be the id of a message of this conversation that has reached the channel";
+            new.reply_to = Some(found.ok_or_else(|| ApiError::invalid_field("replyTo", wrong))?);
+        }
         let ttl = TimeDelta::from_std(self.human_override_ttl).unwrap_or(WINDOW);
         let written = outbound::write(conn, tenant, &new, ttl).await?.ok_or_else(|| ApiError::not_found("Conversation"))?;
         if !templated && outbound::window_is_closed(conn, tenant, written.conversation, WINDOW).await? {
@@ -104,6 +139,7 @@ fn compose(conversation: ConversationId, draft: Draft, by: Option<domain::UserId
             meta: json!({"template": {"name": name, "language": language, "components": components}}),
             ..plain("template", None)
         },
+        Draft::Interactive { text, interactive } => NewOutbound { meta: json!({"interactive": interactive}), ..plain("interactive", text) },
     }
 }
 

@@ -22,6 +22,7 @@ pub mod probe;
 pub mod process_webhook;
 pub mod resume_webhooks;
 pub mod send_outbound;
+pub mod templates;
 
 pub use context::{Done, JobContext, Services};
 pub use enqueue::new_job;

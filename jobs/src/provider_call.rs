@@ -38,6 +38,11 @@ pub(crate) async fn get(http: &reqwest::Client, url: &str, bearer: Option<&Secre
     send(http.get(url), bearer).await
 }
 
+/// DELETEs what is at an address.
+pub(crate) async fn delete(http: &reqwest::Client, url: &str, bearer: &Secret) -> Result<Response, Lost> {
+    send(http.delete(url), Some(bearer)).await
+}
+
 async fn send(mut request: reqwest::RequestBuilder, bearer: Option<&Secret>) -> Result<Response, Lost> {
     if let Some(token) = bearer {
         request = request.bearer_auth(token.expose());

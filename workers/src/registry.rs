@@ -1,9 +1,17 @@
 //! The kinds of jobs that workers run. A new kind is its folder in `jobs/src` and one line here.
 
 use jobs::{
-    Handler, connect_channel::ConnectChannel, copy_media::CopyMedia, expire_override::ExpireOverride, import_contacts::ImportContacts,
-    look_up_profile::LookUpProfile, probe::Probe, process_webhook::ProcessWebhook, resume_webhooks::ResumeWebhooks,
+    Handler,
+    connect_channel::ConnectChannel,
+    copy_media::CopyMedia,
+    expire_override::ExpireOverride,
+    import_contacts::ImportContacts,
+    look_up_profile::LookUpProfile,
+    probe::Probe,
+    process_webhook::ProcessWebhook,
+    resume_webhooks::ResumeWebhooks,
     send_outbound::SendOutbound,
+    templates::{DeleteTemplate, SubmitTemplate, SyncTemplates},
 };
 
 /// All kinds. `probes`: also the one for trying the engine.
@@ -15,6 +23,9 @@ pub(crate) fn handlers(probes: bool) -> Vec<Handler> {
         Handler::single::<ConnectChannel>(),
         Handler::single::<LookUpProfile>(),
         Handler::single::<CopyMedia>(),
+        Handler::single::<SubmitTemplate>(),
+        Handler::single::<DeleteTemplate>(),
+        Handler::single::<SyncTemplates>(),
         Handler::single::<ImportContacts>(),
         Handler::single::<ResumeWebhooks>(),
     ];

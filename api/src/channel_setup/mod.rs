@@ -11,7 +11,7 @@ use ::channels::registry;
 use chrono::TimeDelta;
 use domain::{Change, ChannelInstanceId, ChannelType};
 use fields::{BOT_ID, Form, Setting};
-use jobs::{connect_channel, process_webhook, queue};
+use jobs::{connect_channel, process_webhook, queue, templates};
 use platform::SealingError;
 use serde_json::{Map, Value};
 use store::{
@@ -60,7 +60,7 @@ impl App {
         };
         self.apply(&mut channel, given)?;
         channels::create(conn, caller.tenant, &channel).await.map_err(refused)?;
-        self.connect(conn, caller, &channel, &Map::new()).await?;
+        self.connect(conn, caller, &channel, None).await?;
         audit::note(conn, caller.tenant, &caller.act("channel.create", channel.id)).await?;
         realtime::tell_one(conn, caller.tenant, Change::ChannelStatus { channel: channel.id }).await?;
         Ok(channel)
@@ -74,12 +74,12 @@ impl App {
         mut channel: Channel,
         given: Given,
     ) -> Result<Channel, ApiError> {
-        let (before, status) = (channel.secrets.clone(), channel.status.clone());
+        let before = channel.clone();
         self.apply(&mut channel, given)?;
-        self.connect(conn, caller, &channel, &before).await?;
+        self.connect(conn, caller, &channel, Some(&before)).await?;
         channel.updated_at = channels::update(conn, caller.tenant, &channel).await.map_err(refused)?;
         audit::note(conn, caller.tenant, &caller.act("channel.update", channel.id)).await?;
-        if channel.status != status {
+        if channel.status != before.status {
             realtime::tell_one(conn, caller.tenant, Change::ChannelStatus { channel: channel.id }).await?;
         }
         Ok(channel)
@@ -88,7 +88,7 @@ impl App {
     /// Has webhooks processed that named a channel before it was there. If this is missed, `switchboard replay --unroutable` does it.
     pub(crate) async fn take_up(&self, caller: &Caller, channel: &Channel) {
         self.waker.changed([caller.tenant]);
-        if registry::connector(channel.kind).is_some() {
+        if registry::connector(channel.kind).is_some() || templates::account_of(channel).is_some() {
             self.waker.ring(queue::CHORES.name, [caller.tenant]);
         }
         let Some(external_id) = &channel.external_id else { return };
@@ -110,17 +110,18 @@ impl App {
         }
     }
 
-    /// Has a provider told where the channel's webhooks go, if its secrets are new.
-    async fn connect(
-        &self,
-        conn: &mut PgConnection,
-        caller: &Caller,
-        channel: &Channel,
-        before: &Map<String, Value>,
-    ) -> Result<(), ApiError> {
-        if registry::connector(channel.kind).is_some() && channel.secrets != *before {
-            ledger::enqueue(conn, &[connect_channel::job_for(caller.tenant, channel.id, &self.public_url)]).await?;
+    /// Has a provider told where the channel's webhooks go, and its templates taken over, if its secrets are new.
+    async fn connect(&self, conn: &mut PgConnection, caller: &Caller, channel: &Channel, before: Option<&Channel>) -> Result<(), ApiError> {
+        let new_secrets = before.is_none_or(|before| before.secrets != channel.secrets);
+        let new_account = before.and_then(templates::account_of) != templates::account_of(channel);
+        let mut jobs = Vec::new();
+        if registry::connector(channel.kind).is_some() && new_secrets {
+            jobs.push(connect_channel::job_for(caller.tenant, channel.id, &self.public_url));
         }
+        if new_secrets || new_account {
+            jobs.extend(templates::synchronization(caller.tenant, channel));
+        }
+        ledger::enqueue(conn, &jobs).await?;
         Ok(())
     }
 

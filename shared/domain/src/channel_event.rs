@@ -28,10 +28,51 @@ pub enum EventBody {
     Reaction(MessageReaction),
     /// A person's identity changed (WhatsApp: a new phone number). Comes beside the `Message` that tells of it.
     PersonChanged(PersonChanged),
-    /// Kept in the raw event, not a message: template and account updates, calls, preferences, unknown fields.
+    /// The provider's verdict on a message template.
+    Template(TemplateUpdate),
+    /// Kept in the raw event, not a message: account updates, calls, preferences, unknown fields.
     Other {
         field: String,
     },
+}
+
+/// What a provider says of a message template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateUpdate {
+    /// The provider's id of it.
+    pub external_id: String,
+    pub name: String,
+    pub language: String,
+    /// `None`: as before.
+    pub status: Option<TemplateStatus>,
+    /// Why it is so, for people.
+    pub reason: Option<String>,
+    /// `MARKETING UTILITY AUTHENTICATION`. `None`: as before.
+    pub category: Option<String>,
+    /// The latest counts, whatever order they arrive in.
+    pub at: Option<DateTime<Utc>>,
+}
+
+/// `message_templates.status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TemplateStatus {
+    Pending,
+    Approved,
+    Rejected,
+    Paused,
+    Disabled,
+}
+
+impl TemplateStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Approved => "APPROVED",
+            Self::Rejected => "REJECTED",
+            Self::Paused => "PAUSED",
+            Self::Disabled => "DISABLED",
+        }
+    }
 }
 
 /// `chat_messages.direction`.

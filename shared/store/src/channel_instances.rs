@@ -21,19 +21,31 @@ pub struct FoundChannel {
     pub enabled: bool,
 }
 
-/// Finds channels by the ids that webhooks name them by. Ids that nobody has are absent from the answer.
+/// Finds channels by the ids that webhooks name them by. Ids that nobody has are absent from the answer. A WhatsApp Business account's id is as good
+/// as that of a number in it: the oldest channel that is set up with it.
 pub async fn find(pool: &PgPool, naming: ChannelNaming, ids: &[String]) -> Result<Vec<(String, FoundChannel)>, StoreError> {
     match naming {
         ChannelNaming::ExternalId(kind) => {
             let rows = sqlx::query!(
-                r#"SELECT c.external_id AS "external_id!", c.tenant_id, c.id, coalesce((t.settings #>> '{webhookConfig,enabled}')::bool, true) AS "enabled!"
-                   FROM channel_instances c JOIN tenants t ON t.id = c.tenant_id WHERE c.type = $1 AND c.external_id = ANY($2)"#,
+                r#"SELECT c.name AS "name!", c.tenant_id AS "tenant_id!", c.id AS "id!", coalesce((t.settings #>> '{webhookConfig,enabled}')::bool, true) AS "enabled!"
+                   FROM (SELECT 0 AS rank, external_id AS name, tenant_id, id FROM channel_instances WHERE type = $1 AND external_id = ANY($2)
+                         UNION ALL
+                         (SELECT DISTINCT ON (config ->> 'businessAccountId') 1, config ->> 'businessAccountId', tenant_id, id FROM channel_instances
+                          WHERE $1 = 'WHATSAPP' AND type = 'WHATSAPP' AND config ->> 'businessAccountId' = ANY($2) AND external_id IS NOT NULL
+                          ORDER BY config ->> 'businessAccountId', created_at, id)) c
+                   JOIN tenants t ON t.id = c.tenant_id ORDER BY c.rank"#,
                 kind.as_str(),
                 ids
             )
             .fetch_all(pool)
             .await?;
-            Ok(rows.into_iter().map(|row| (row.external_id, found(row.tenant_id, row.id, kind, row.enabled))).collect())
+            let mut named: Vec<(String, FoundChannel)> = Vec::with_capacity(rows.len());
+            for row in rows {
+                if named.iter().all(|(name, _)| *name != row.name) {
+                    named.push((row.name, found(row.tenant_id, row.id, kind, row.enabled)));
+                }
+            }
+            Ok(named)
         }
         ChannelNaming::InstanceId => {
             let ids: Vec<Uuid> = ids.iter().filter_map(|id| Uuid::try_parse(id).ok()).collect();

@@ -33,6 +33,7 @@ pub mod sessions;
 pub mod settings;
 pub mod sign_in;
 pub mod templates;
+pub mod templates_at_meta;
 pub mod tenancy;
 pub mod tenants;
 pub mod tickets;

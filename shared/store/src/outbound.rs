@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 #[derive(Clone, Debug)]
 pub struct NewOutbound {
     pub conversation: ConversationId,
-    /// `text image video audio document template`.
+    /// `text image video audio document template interactive`.
     pub message_type: &'static str,
     /// The text or caption.
     pub content: Option<String>,
@@ -202,6 +202,26 @@ pub async fn last_conversation_of(
     .fetch_optional(conn)
     .await?;
     Ok(id.map(ConversationId))
+}
+
+/// The channel's id of a message of the conversation. `None`: there is no such message in it, or the channel does not have it.
+pub async fn answerable(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    conversation: ConversationId,
+    message: MessageId,
+) -> Result<Option<String>, StoreError> {
+    let id = sqlx::query_scalar!(
+        "SELECT m.external_id FROM chat_messages m
+         WHERE m.tenant_id = $1 AND m.id = $3 AND m.conversation_id = (
+           SELECT coalesce(merged_into, id) FROM chat_conversations WHERE tenant_id = $1 AND id = $2)",
+        tenant.0,
+        conversation.0,
+        message.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(id.flatten())
 }
 
 /// The type of channel that a conversation is on.

@@ -107,8 +107,22 @@ pub async fn create(conn: &mut PgConnection, tenant: TenantId, new: NewTemplate<
     .await?)
 }
 
-/// Deletes a template. False: there is none.
-pub async fn delete(conn: &mut PgConnection, tenant: TenantId, id: TemplateId) -> Result<bool, StoreError> {
-    let result = sqlx::query!("DELETE FROM message_templates WHERE tenant_id = $1 AND id = $2", tenant.0, id.0).execute(conn).await?;
-    Ok(result.rows_affected() == 1)
+/// A template that is gone, as its provider knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    pub name: String,
+    pub external_id: Option<String>,
+    pub account_id: Option<String>,
+}
+
+/// Deletes a template. `None`: there is none.
+pub async fn delete(conn: &mut PgConnection, tenant: TenantId, id: TemplateId) -> Result<Option<Gone>, StoreError> {
+    Ok(sqlx::query_as!(
+        Gone,
+        "DELETE FROM message_templates WHERE tenant_id = $1 AND id = $2 RETURNING name, external_id, account_id",
+        tenant.0,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?)
 }

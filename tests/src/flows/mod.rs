@@ -2,12 +2,14 @@
 
 mod changes;
 mod ingest;
+mod interactive;
 mod lanes;
 mod media;
 mod merging;
 mod messenger;
 mod order;
 mod outages;
+mod pace;
 mod people;
 mod realtime;
 mod recorded;
@@ -16,6 +18,7 @@ mod replay;
 mod sending;
 mod shapes;
 mod telegram;
+mod templates;
 
 use crate::harness::App;
 

@@ -5,19 +5,19 @@
 use crate::harness::{App, CUT, Database, Provider, Received, SENDING, User, change, status_for, text_to, until};
 use serde_json::{Value, json};
 
-const NUMBER: &str = "106540352242922";
-const CUSTOMER: &str = "15551230001";
+pub(super) const NUMBER: &str = "106540352242922";
+pub(super) const CUSTOMER: &str = "15551230001";
 
 /// A tenant with a WhatsApp channel at a scripted provider, to whom a customer has just written. No worker sends yet.
-struct Desk {
-    app: App,
-    provider: Provider,
-    ann: User,
-    channel: String,
+pub(super) struct Desk {
+    pub(super) app: App,
+    pub(super) provider: Provider,
+    pub(super) ann: User,
+    pub(super) channel: String,
 }
 
 impl Desk {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         let provider = Provider::start().await;
         provider.script(accepts);
         let mut app = App::without_processes(Database::create().await, &[("META_GRAPH_URL", &provider.url)]).await;
@@ -32,33 +32,33 @@ impl Desk {
     }
 
     /// The same, with a worker that sends.
-    async fn sending() -> Self {
+    pub(super) async fn sending() -> Self {
         let mut desk = Box::pin(Self::open()).await;
         desk.app.start_worker(SENDING).await;
         desk
     }
 
-    async fn hear_from(&self, phone: &str) {
+    pub(super) async fn hear_from(&self, phone: &str) {
         assert_eq!(self.app.webhook(&text_to(NUMBER, phone, &format!("wamid.in.{phone}"), "hello?", 60)).await, 200);
         self.app.drain().await;
     }
 
     /// Submits a text; returns the message's id.
-    async fn say(&self, to: &str, text: &str) -> String {
+    pub(super) async fn say(&self, to: &str, text: &str) -> String {
         let body = json!({"to": format!("+{to}"), "type": "text", "content": {"text": text}});
         self.app.post(&self.ann, "/api/messages", body).await.expect(201)["data"]["id"].as_str().unwrap().to_owned()
     }
 
-    async fn stored_status(&self, id: &str) -> String {
+    pub(super) async fn stored_status(&self, id: &str) -> String {
         self.app.db.text(&format!("SELECT status FROM chat_messages WHERE id = '{id}'")).await
     }
 
-    async fn until_status(&self, id: &str, status: &str) {
+    pub(super) async fn until_status(&self, id: &str, status: &str) {
         until(&format!("{id} is {status}"), async || self.stored_status(id).await == status).await;
     }
 
     /// The message as the contract shows it.
-    async fn shown(&self, id: &str) -> Value {
+    pub(super) async fn shown(&self, id: &str) -> Value {
         self.app.get(&self.ann, &format!("/api/messages/{id}")).await.expect(200)["data"].clone()
     }
 
@@ -72,14 +72,14 @@ impl Desk {
     }
 
     /// Nothing is left to do, and nothing is on its way.
-    async fn until_idle(&self) {
+    pub(super) async fn until_idle(&self) {
         until("nothing waits to be sent", async || self.app.db.count("SELECT count(*) FROM jobs WHERE queue = 'outbound'").await == 0)
             .await;
         assert_eq!(self.app.db.count("SELECT count(*) FROM chat_messages WHERE status IN ('pending', 'sending')").await, 0);
     }
 }
 
-fn body(call: &Received) -> Value {
+pub(super) fn body(call: &Received) -> Value {
     serde_json::from_str(&call.body).unwrap()
 }
 

@@ -6,7 +6,7 @@ use super::{
     wire::{Page, Pagination},
 };
 use crate::{
-    outbound::{Author, Draft, MEDIA_TYPES},
+    outbound::{Author, Draft, MEDIA_TYPES, Saying},
     prelude::*,
     request::{http_url, normalized_phone},
 };
@@ -39,14 +39,18 @@ pub(super) struct Messages {
     pagination: Pagination,
 }
 
-/// A message to send. `content` is, by `type`: `{text}`; `{mediaUrl, caption?, fileName?}`; `{name, language, components?}`.
+/// A message to send. `content` is, by `type`: `{text}`; `{mediaUrl, caption?, fileName?}`; `{name, language, components?}`; `{interactive}`,
+/// buttons or a list in WhatsApp's shape. `replyTo`: the id of the message of the same conversation that it answers.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[salvo(schema(example = json!({"to": "+1234567890", "type": "text", "content": {"text": "Hello from API!"}})))]
 pub(super) struct SendBody {
     /// The customer's number, in international form.
     to: String,
     r#type: SendType,
     content: SendContent,
+    #[salvo(schema(value_type = Option<String>, format = "uuid"))]
+    reply_to: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
@@ -58,6 +62,7 @@ enum SendType {
     Audio,
     Document,
     Template,
+    Interactive,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -70,6 +75,8 @@ struct SendContent {
     name: Option<String>,
     language: Option<String>,
     components: Option<Vec<Value>>,
+    #[salvo(schema(value_type = Option<Object>))]
+    interactive: Option<Value>,
 }
 
 /// List messages
@@ -118,7 +125,7 @@ pub(super) async fn create(
     body: Body<SendBody>,
     key: RequestKey,
 ) -> Result<Created<Success<MessageView>>, ApiError> {
-    let (to, draft) = checked(body.0)?;
+    let (to, saying) = checked(body.0)?;
     let mut work = match app.begin_once(&caller, &key).await? {
         Begun::Answered(reply) => return Ok(reply),
         Begun::Work(work) => work,
@@ -127,7 +134,7 @@ pub(super) async fn create(
     let channel =
         channel.ok_or_else(|| ApiError::conflict("no_channel", "There is no WhatsApp number yet: set whatsappConfig in the settings"))?;
     let conversation = outbound::conversation_with(&mut work, caller.tenant, channel, &to).await?;
-    let submitted = app.submit(&mut work, caller.tenant, conversation, draft, Author::Person(&caller)).await?;
+    let submitted = app.submit(&mut work, caller.tenant, conversation, saying, Author::Person(&caller)).await?;
     let message = messages::get(&mut work, caller.tenant, submitted.id).await?.ok_or_else(|| ApiError::not_found("Message"))?;
     let reply = work.answer(&Success::new(MessageView::new(&message, caller.tenant_public_id))).await?;
     app.announce(caller.tenant, submitted);
@@ -139,8 +146,8 @@ pub(super) async fn create(
 const LONGEST_TEXT: usize = 4_096;
 const LONGEST_CAPTION: usize = 1_024;
 
-fn checked(body: SendBody) -> Result<(String, Draft), ApiError> {
-    let SendBody { to, r#type, content } = body;
+fn checked(body: SendBody) -> Result<(String, Saying), ApiError> {
+    let SendBody { to, r#type, content, reply_to } = body;
     let mut fields = Fields::default();
     let to = fields.need(normalized_phone(&to), "to", "must be a phone number in international form, for example +1234567890");
     let draft = match r#type {
@@ -154,6 +161,12 @@ fn checked(body: SendBody) -> Result<(String, Draft), ApiError> {
             let (name, language) = (fields.text(&name, "content.name", 512), fields.text(&language, "content.language", 15));
             Draft::Template { name, language, components: json!(content.components.unwrap_or_default()) }
         }
+        SendType::Interactive => {
+            let interactive = fields.need(content.interactive, "content.interactive", "is required").unwrap_or_default();
+            check_interactive(&interactive, &mut fields);
+            let text = interactive.pointer("/body/text").and_then(Value::as_str).map(str::to_owned);
+            Draft::Interactive { text, interactive }
+        }
         media => {
             let url = fields.need(content.media_url.as_deref().and_then(http_url), "content.mediaUrl", "must be an http(s) address");
             let caption = content.caption.filter(|caption| !caption.trim().is_empty());
@@ -162,8 +175,24 @@ fn checked(body: SendBody) -> Result<(String, Draft), ApiError> {
             Draft::Media { kind: media_kind(media), url: url.unwrap_or_default(), caption, file_name }
         }
     };
+    let answers = reply_to.and_then(|id| fields.need(crate::request::parse_uuid(&id), "replyTo", "must be a UUID")).map(MessageId);
     fields.finish()?;
-    Ok((to.unwrap_or_default(), draft))
+    Ok((to.unwrap_or_default(), Saying { draft, answers }))
+}
+
+/// What can be known here of buttons and lists
+/// (<https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages#interactive-object>); WhatsApp knows the rest.
+fn check_interactive(interactive: &Value, fields: &mut Fields) {
+    const TYPES: [&str; 9] =
+        ["button", "list", "cta_url", "flow", "product", "product_list", "catalog_message", "location_request_message", "address_message"];
+    const MOST_BYTES: usize = 32 * 1024;
+    let kind = interactive.get("type").and_then(Value::as_str).filter(|kind| TYPES.contains(kind));
+    fields.check(kind.is_some(), "content.interactive.type", "must be a type of interactive message, for example button or list");
+    fields.check(interactive.get("action").is_some_and(Value::is_object), "content.interactive.action", "must be an object");
+    let text = interactive.pointer("/body/text").and_then(Value::as_str).map_or(0, |text| text.trim().chars().count());
+    let has_text = (1..=LONGEST_CAPTION).contains(&text) || kind == Some("product") && text == 0;
+    fields.check(has_text, "content.interactive.body.text", "must have 1 to 1024 characters");
+    fields.check(interactive.to_string().len() <= MOST_BYTES, "content.interactive", "must have at most 32 KiB");
 }
 
 fn media_kind(kind: SendType) -> &'static str {
@@ -172,6 +201,6 @@ fn media_kind(kind: SendType) -> &'static str {
         SendType::Video => video,
         SendType::Audio => audio,
         SendType::Document => document,
-        SendType::Image | SendType::Text | SendType::Template => image,
+        SendType::Image | SendType::Text | SendType::Template | SendType::Interactive => image,
     }
 }

@@ -51,6 +51,7 @@ fn routes() -> Router {
         .push(Router::with_path("contacts/import/{id}").get(contact_files::get_import))
         .push(Router::with_path("contacts/{id}").get(contacts::get_contact).patch(contacts::patch_contact).delete(contacts::delete_contact))
         .push(Router::with_path("templates").get(templates::list_templates).post(templates::post_template))
+        .push(Router::with_path("templates/sync").post(templates::sync_templates))
         .push(Router::with_path("templates/{id}").get(templates::get_template).delete(templates::delete_template))
         .push(Router::with_path("settings").get(settings::get_settings).patch(settings::patch_settings))
 }

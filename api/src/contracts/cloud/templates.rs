@@ -7,10 +7,12 @@ use super::{
     wire::{Page, Pagination},
 };
 use crate::prelude::*;
-use domain::TemplateId;
+use domain::{ChannelType, TemplateId};
+use jobs::queue;
 use serde_json::Value;
+use std::collections::HashSet;
 use store::{
-    audit,
+    audit, channels, ledger,
     templates::{self, NewTemplate, Template, TemplateFilter},
 };
 use uuid::Uuid;
@@ -169,7 +171,8 @@ pub(super) async fn get_template(app: App, caller: Caller, id: Path<Uuid>) -> Re
 
 /// Make a template
 ///
-/// By owners and admins. It is PENDING until Meta has approved it.
+/// By owners and admins. It is submitted to Meta if a WhatsApp channel is set up with a `businessAccountId`, and PENDING until Meta has decided;
+/// `rejectedReason` says why it was rejected, or why it could not be submitted.
 #[endpoint]
 pub(super) async fn post_template(
     app: App,
@@ -207,21 +210,56 @@ pub(super) async fn post_template(
         _ => error.into(),
     })?;
     audit::note(&mut work, caller.tenant, &caller.act("template.create", row.id)).await?;
-    work.answer(&Success::new(TemplateView::from(&row))).await
+    ledger::enqueue(&mut work, &[jobs::templates::submission(caller.tenant, TemplateId(row.id))]).await?;
+    let reply = work.answer(&Success::new(TemplateView::from(&row))).await?;
+    app.waker.ring(queue::CHORES.name, [caller.tenant]);
+    Ok(reply)
+}
+
+/// How many accounts are asked.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Synchronizing {
+    accounts: usize,
+}
+
+/// Take over Meta's templates
+///
+/// By owners and admins. Has the list of each WhatsApp Business account that a channel is set up with (`businessAccountId`) read again; it is done
+/// by a worker. What changes at Meta comes by itself; this is for what was made there before, or was missed.
+#[endpoint]
+pub(super) async fn sync_templates(app: App, caller: Admin) -> Result<Accepted<Success<Synchronizing>>, ApiError> {
+    let Admin(caller) = caller;
+    let mut tx = app.tenants.begin(caller.tenant).await?;
+    let channels = channels::list(&mut tx, caller.tenant, Some(ChannelType::WhatsApp)).await?;
+    let mut accounts = HashSet::new();
+    let jobs: Vec<_> = channels
+        .iter()
+        .filter(|channel| jobs::templates::account_of(channel).is_some_and(|account| accounts.insert(account)))
+        .filter_map(|channel| jobs::templates::synchronization(caller.tenant, channel))
+        .collect();
+    if jobs.is_empty() {
+        return Err(ApiError::conflict("no_account", "No WhatsApp channel is set up with a businessAccountId: set one in its config"));
+    }
+    ledger::enqueue(&mut tx, &jobs).await?;
+    tx.commit().await?;
+    app.waker.ring(queue::CHORES.name, [caller.tenant]);
+    Accepted::new(&Success::new(Synchronizing { accounts: jobs.len() }))
 }
 
 /// Delete a template
 ///
-/// By owners and admins.
+/// By owners and admins; at Meta as well.
 #[endpoint]
 pub(super) async fn delete_template(app: App, caller: Admin, id: Path<Uuid>) -> Result<NoContent, ApiError> {
     let Admin(caller) = caller;
     let mut tx = app.tenants.begin(caller.tenant).await?;
-    if !templates::delete(&mut tx, caller.tenant, TemplateId(id.0)).await? {
-        return Err(not_found());
+    let gone = templates::delete(&mut tx, caller.tenant, TemplateId(id.0)).await?.ok_or_else(not_found)?;
+    if let Some(external_id) = &gone.external_id {
+        ledger::enqueue(&mut tx, &[jobs::templates::deletion(caller.tenant, gone.account_id, &gone.name, external_id)]).await?;
     }
     audit::note(&mut tx, caller.tenant, &caller.act("template.delete", id.0)).await?;
     tx.commit().await?;
+    app.waker.ring(queue::CHORES.name, [caller.tenant]);
     Ok(NoContent)
 }
 

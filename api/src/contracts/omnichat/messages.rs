@@ -1,7 +1,7 @@
 //! Sending, and what a message looks like in the inbox.
 
 use crate::{
-    outbound::{Author, Draft, MEDIA_TYPES, Submitted},
+    outbound::{Author, Draft, MEDIA_TYPES, Saying, Submitted},
     prelude::*,
     request::{http_url, parse_uuid},
 };
@@ -98,7 +98,8 @@ fn attachment(media: &Value) -> AttachmentView {
     }
 }
 
-/// What to send, and to whom: `conversationId`, or `customerId` for the conversation that was last active; `text`, or `attachments`, or both.
+/// What to send, and to whom: `conversationId`, or `customerId` for the conversation that was last active; `text`, or `attachments`, or both. `replyTo`: the id of the message of the same
+/// conversation that it (the first, if it becomes several) answers.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[salvo(schema(example = json!({"conversationId": "018f4f3e-0000-7000-8000-000000000000", "text": "Your order is on its way", "attachments": []})))]
@@ -111,6 +112,8 @@ pub(super) struct SendBody {
     text: Option<String>,
     #[salvo(schema(max_items = 10))]
     attachments: Option<Vec<AttachmentBody>>,
+    #[salvo(schema(value_type = Option<String>, format = "uuid"))]
+    reply_to: Option<String>,
 }
 
 /// A file to send.
@@ -169,8 +172,10 @@ pub(super) async fn send_message(app: App, caller: Caller, body: Body<SendBody>,
         outbound::channel_type_of(&mut work, caller.tenant, conversation).await?.ok_or_else(|| ApiError::not_found("Conversation"))?;
     let captions = registry::sender(kind).map_or(&[][..], |sender| sender.captions);
     let mut submitted: Vec<Submitted> = Vec::new();
+    let mut answers = wanted.answers;
     for draft in drafts(wanted.text, wanted.files, captions) {
-        submitted.push(app.submit(&mut work, caller.tenant, conversation, draft, Author::Person(&caller)).await?);
+        let saying = Saying { draft, answers: answers.take() };
+        submitted.push(app.submit(&mut work, caller.tenant, conversation, saying, Author::Person(&caller)).await?);
     }
     let ids: Vec<Uuid> = submitted.iter().map(|submitted| submitted.id.0).collect();
     let mut rows = messages::by_ids(&mut work, caller.tenant, &ids).await?;
@@ -208,6 +213,7 @@ struct Wanted {
     to: To,
     text: Option<String>,
     files: Vec<File>,
+    answers: Option<MessageId>,
 }
 
 /// The longest text that goes out on any channel.
@@ -240,9 +246,10 @@ fn checked(body: SendBody) -> Result<Wanted, ApiError> {
         files.extend(kind.zip(url).map(|(kind, url)| File { kind, url, name }));
     }
     fields.check(text.is_some() || !files.is_empty(), "text", "is required unless there are attachments");
+    let answers = body.reply_to.and_then(|id| fields.need(parse_uuid(&id), "replyTo", "must be a UUID")).map(MessageId);
     fields.finish()?;
     let to = to.ok_or_else(|| ApiError::invalid_field("conversationId", "is required"))?;
-    Ok(Wanted { to, text, files })
+    Ok(Wanted { to, text, files, answers })
 }
 
 /// The text goes with the first file if the channel takes a caption with it, and otherwise before it.

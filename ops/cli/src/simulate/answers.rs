@@ -1,7 +1,7 @@
 //! What a provider answers. Written from <https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages>,
 //! <https://developers.facebook.com/docs/messenger-platform/reference/send-api> and <https://core.telegram.org/bots/api>.
 
-use super::customers::{Bot, Customers, Heard};
+use super::customers::{Bot, Customers, Heard, Product};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -28,6 +28,13 @@ pub(super) fn to(method: &str, target: &str, body: &[u8], customers: &Arc<Custom
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     match (method, parts.as_slice()) {
         (_, ["file", ..]) => Answer { status: 200, content_type: "image/png", body: PICTURE.to_vec() },
+        ("POST", ["write"]) => write(&body, customers),
+        ("POST", [_, account, "message_templates"]) => answered(200, &customers.submit(account, &body)),
+        ("GET", [_, account, "message_templates"]) => answered(200, &customers.templates(account)),
+        ("DELETE", [_, account, "message_templates"]) => {
+            let id = query.split('&').find_map(|part| part.strip_prefix("hsm_id=")).unwrap_or_default();
+            answered(200, &customers.delete_template(account, id))
+        }
         ("POST", [_, end, "messages"]) => answered(200, &meta_message(end, &body, customers)),
         ("GET", [_, person]) if query.contains("fields=") => {
             let name = format!("Customer {}", person.get(person.len().saturating_sub(4)..).unwrap_or(person));
@@ -49,6 +56,24 @@ fn unknown() -> Answer {
     answered(404, &json!({"error": {"message": "This is not simulated", "type": "GraphMethodException", "code": 100}}))
 }
 
+/// Not a provider's: `{channel, to, from?, text}` has a customer write.
+fn write(body: &Value, customers: &Arc<Customers>) -> Answer {
+    let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    let product = match text("channel").as_deref() {
+        Some("whatsapp") => Product::WhatsApp,
+        Some("facebook") => Product::Messenger,
+        Some("instagram") => Product::Instagram,
+        _ => return answered(400, &json!({"error": "channel must be whatsapp, facebook or instagram"})),
+    };
+    let (Some(to), Some(said)) = (text("to"), text("text")) else {
+        return answered(400, &json!({"error": "to (the phone number id, page or account that is written to) and text are required"}));
+    };
+    let from = text("from").unwrap_or_else(|| "15550100123".to_owned());
+    let customers = customers.clone();
+    tokio::spawn(async move { customers.write(product, &to, &from, &said).await });
+    answered(202, &json!({"writing": true}))
+}
+
 fn meta_message(end: &str, body: &Value, customers: &Arc<Customers>) -> Value {
     let text = |place: &str| body.pointer(place).and_then(Value::as_str).unwrap_or_default().to_owned();
     let id = customers.next_id();
@@ -61,7 +86,9 @@ fn meta_message(end: &str, body: &Value, customers: &Arc<Customers>) -> Value {
     }
     let (to, id) = (text("/recipient/id"), format!("m_simulated_{id}"));
     let said = said(body.get("message"), "attachment");
-    customers.messenger(Heard { end: end.to_owned(), person: to.clone(), id: id.clone(), said, ours: String::new() });
+    // Only Messenger gives back what a message was marked with, so only there it is.
+    let product = if body.pointer("/message/metadata").is_some() { Product::Messenger } else { Product::Instagram };
+    customers.messenger(product, Heard { end: end.to_owned(), person: to.clone(), id: id.clone(), said, ours: String::new() });
     json!({"recipient_id": to, "message_id": id})
 }
 

@@ -36,6 +36,21 @@ pub(super) struct Heard {
     pub(super) ours: String,
 }
 
+/// Meta's products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Product {
+    WhatsApp,
+    Messenger,
+    Instagram,
+}
+
+/// A webhook about a number.
+fn change(end: &str, name: &str, element: &Value) -> Value {
+    let metadata = json!({"display_phone_number": "15550100000", "phone_number_id": end});
+    let value = json!({"messaging_product": "whatsapp", "metadata": metadata, name: [element]});
+    json!({"object": "whatsapp_business_account", "entry": [{"id": "simulated", "changes": [{"field": "messages", "value": value}]}]})
+}
+
 /// Where a bot's updates go.
 #[derive(Clone, Debug)]
 pub(super) struct Bot {
@@ -50,6 +65,7 @@ pub(super) struct Customers {
     key: SignatureKey,
     bots: Mutex<HashMap<String, Bot>>,
     answers: Mutex<HashMap<(String, String), u32>>,
+    templates: Mutex<HashMap<String, Vec<Value>>>,
     ids: AtomicU64,
 }
 
@@ -63,6 +79,7 @@ impl Customers {
             key: SignatureKey::new(app_secret.as_bytes()),
             bots: Mutex::default(),
             answers: Mutex::default(),
+            templates: Mutex::default(),
             // Ids of another run must not come again.
             ids: AtomicU64::new(clock.now().timestamp().unsigned_abs() << 8),
         })
@@ -113,48 +130,88 @@ impl Customers {
         console::line(&format!("WhatsApp {} -> {}: {}", heard.end, heard.person, heard.said));
         let this = self.clone();
         tokio::spawn(async move {
-            let change = |name: &str, element: Value| {
-                let metadata = json!({"display_phone_number": "15550100000", "phone_number_id": heard.end});
-                let value = json!({"messaging_product": "whatsapp", "metadata": metadata, name: [element]});
-                json!({"object": "whatsapp_business_account", "entry": [{"id": "simulated", "changes": [{"field": "messages", "value": value}]}]})
-            };
             for (status, after) in [("sent", Duration::ZERO), ("delivered", DELIVERED_AFTER), ("read", READ_AFTER)] {
                 sleep(after).await;
                 let receipt = json!({"id": heard.id, "status": status, "timestamp": this.now().to_string(), "recipient_id": heard.person,
                     "biz_opaque_callback_data": heard.ours});
-                this.post(&change("statuses", receipt)).await;
+                this.post(&change(&heard.end, "statuses", &receipt)).await;
             }
             let Some(answer) = this.answer_to(&heard) else { return };
             sleep(ANSWERED_AFTER).await;
-            console::line(&format!("WhatsApp {} <- {}: {answer}", heard.end, heard.person));
-            let sender = if heard.person.bytes().all(|byte| byte.is_ascii_digit()) { "from" } else { "from_user_id" };
-            let id = format!("wamid.simulated.{}", this.next_id());
-            let message =
-                json!({sender: heard.person, "id": id, "timestamp": this.now().to_string(), "type": "text", "text": {"body": answer}});
-            this.post(&change("messages", message)).await;
+            this.write(Product::WhatsApp, &heard.end, &heard.person, &answer).await;
         });
     }
 
-    /// Receipts and an answer on Messenger.
-    pub(super) fn messenger(self: &Arc<Self>, heard: Heard) {
-        console::line(&format!("Messenger {} -> {}: {}", heard.end, heard.person, heard.said));
+    /// Somebody writes.
+    pub(super) async fn write(&self, product: Product, end: &str, person: &str, text: &str) {
+        console::line(&format!("{product:?} {end} <- {person}: {text}"));
+        if product != Product::WhatsApp {
+            let message = json!({"message": {"mid": format!("m_simulated_{}", self.next_id()), "text": text}});
+            return self.post(&self.event(product, end, person, message)).await;
+        }
+        let sender = if person.bytes().all(|byte| byte.is_ascii_digit()) { "from" } else { "from_user_id" };
+        let id = format!("wamid.simulated.{}", self.next_id());
+        let message = json!({sender: person, "id": id, "timestamp": self.now().to_string(), "type": "text", "text": {"body": text}});
+        self.post(&change(end, "messages", &message)).await;
+    }
+
+    /// A webhook of Messenger or Instagram.
+    fn event(&self, product: Product, end: &str, person: &str, part: Value) -> Value {
+        let object = if product == Product::Instagram { "instagram" } else { "page" };
+        let mut event = json!({"sender": {"id": person}, "recipient": {"id": end}, "timestamp": self.now() * 1_000});
+        if let (Value::Object(event), Value::Object(part)) = (&mut event, part) {
+            event.extend(part);
+        }
+        json!({"object": object, "entry": [{"id": end, "time": self.now() * 1_000, "messaging": [event]}]})
+    }
+
+    /// A template is submitted: after a moment it is approved.
+    pub(super) fn submit(self: &Arc<Self>, account: &str, draft: &Value) -> Value {
+        let (id, text) = (self.next_id(), |name: &str| draft.get(name).and_then(Value::as_str).unwrap_or_default().to_owned());
+        console::line(&format!("WhatsApp account {account}: template {} ({}) is submitted", text("name"), text("language")));
+        let mut template = draft.clone();
+        if let Value::Object(template) = &mut template {
+            template.extend([("id".to_owned(), json!(id.to_string())), ("status".to_owned(), json!("APPROVED"))]);
+        }
+        self.templates.lock().unwrap_or_else(PoisonError::into_inner).entry(account.to_owned()).or_default().push(template);
+        let value = json!({"event": "APPROVED", "message_template_id": id, "message_template_name": text("name"),
+            "message_template_language": text("language"), "reason": "NONE"});
+        let (this, account) = (self.clone(), account.to_owned());
+        tokio::spawn(async move {
+            sleep(ANSWERED_AFTER).await;
+            let change = json!({"field": "message_template_status_update", "value": value});
+            let entry = json!({"id": account, "time": this.now(), "changes": [change]});
+            this.post(&json!({"object": "whatsapp_business_account", "entry": [entry]})).await;
+        });
+        json!({"id": id.to_string(), "status": "PENDING", "category": text("category")})
+    }
+
+    /// An account's templates, of this run.
+    pub(super) fn templates(&self, account: &str) -> Value {
+        let templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        json!({"data": templates.get(account).cloned().unwrap_or_default()})
+    }
+
+    /// One of them is deleted.
+    pub(super) fn delete_template(&self, account: &str, id: &str) -> Value {
+        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        templates.entry(account.to_owned()).or_default().retain(|template| template.get("id").and_then(Value::as_str) != Some(id));
+        json!({"success": true})
+    }
+
+    /// Receipts and an answer on Messenger or Instagram.
+    pub(super) fn messenger(self: &Arc<Self>, product: Product, heard: Heard) {
+        console::line(&format!("{product:?} {} -> {}: {}", heard.end, heard.person, heard.said));
         let this = self.clone();
         tokio::spawn(async move {
-            let event = |part: Value| {
-                let mut event = json!({"sender": {"id": heard.person}, "recipient": {"id": heard.end}, "timestamp": this.now() * 1_000});
-                if let (Value::Object(event), Value::Object(part)) = (&mut event, part) {
-                    event.extend(part);
-                }
-                json!({"object": "page", "entry": [{"id": heard.end, "time": this.now() * 1_000, "messaging": [event]}]})
-            };
+            let event = |part: Value| this.event(product, &heard.end, &heard.person, part);
             sleep(DELIVERED_AFTER).await;
             this.post(&event(json!({"delivery": {"mids": [heard.id], "watermark": this.now() * 1_000 + 999}}))).await;
             sleep(READ_AFTER).await;
             this.post(&event(json!({"read": {"watermark": this.now() * 1_000 + 999}}))).await;
             let Some(answer) = this.answer_to(&heard) else { return };
             sleep(ANSWERED_AFTER).await;
-            console::line(&format!("Messenger {} <- {}: {answer}", heard.end, heard.person));
-            this.post(&event(json!({"message": {"mid": format!("m_simulated_{}", this.next_id()), "text": answer}}))).await;
+            this.write(product, &heard.end, &heard.person, &answer).await;
         });
     }
 

@@ -29,6 +29,8 @@ pub(crate) async fn run(args: &SimulateArgs, settings: &Settings) -> Result<(), 
         return Err(CliError::Usage("META_APP_SECRET is not set, so customers' webhooks cannot be signed: set it to the API's".to_owned()));
     }
     let customers = Customers::new(&settings.public_url(), secret)?;
+    let example = r#"{"channel": "facebook", "to": "<page id>", "text": "Hello"}"#;
     console::line(&format!("playing Meta and Telegram at http://{address}: set META_GRAPH_URL and TELEGRAM_API_URL to it for the worker"));
+    console::line(&format!("have a customer write (channel: whatsapp, facebook, instagram): curl http://{address}/write -d '{example}'"));
     server::serve(listener, Arc::new(customers), format!("http://{address}")).await
 }

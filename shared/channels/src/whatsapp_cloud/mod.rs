@@ -13,6 +13,7 @@ mod route;
 mod send;
 mod status;
 mod system;
+pub mod templates;
 mod wire;
 
 #[cfg(test)]
@@ -31,7 +32,7 @@ use serde_json::Value;
 pub use parse::parse;
 pub use route::route;
 
-/// Its channels' external id is Meta's `phone_number_id`.
+/// Its channels' external id is Meta's `phone_number_id`. What concerns no number but a whole account names that account.
 pub const KIND: &str = "whatsapp_cloud";
 
 /// What the registry lists.

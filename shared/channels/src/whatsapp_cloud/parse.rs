@@ -1,8 +1,8 @@
 //! A body, taken apart: entries, changes, and what each holds, in order.
 
 use super::{
-    OBJECT, message, person, status,
-    wire::{Body, Change, Message, Value},
+    OBJECT, message, person, status, templates,
+    wire::{Body, Change, Entry, Message, Value},
 };
 use crate::{
     ParseError,
@@ -20,16 +20,16 @@ pub fn parse(body: &[u8]) -> Result<Vec<ChannelEvent>, ParseError> {
         events.push_other("object", Some(&object));
         return Ok(events.into_list());
     }
-    for change in body.entry.iter().flat_map(|entry| entry.changes.iter()) {
-        read_change(change, &mut events);
+    for (entry, change) in body.entry.iter().flat_map(|entry| entry.changes.iter().map(move |change| (entry, change))) {
+        read_change(entry, change, &mut events);
     }
     Ok(events.into_list())
 }
 
-fn read_change(change: &Change<'_>, events: &mut Events) {
+fn read_change(entry: &Entry<'_>, change: &Change<'_>, events: &mut Events) {
     let before = events.count();
     let field = change.field.string().unwrap_or_default();
-    events.set_channel(change.value.metadata.phone_number_id.id());
+    events.set_channel(change.value.metadata.phone_number_id.id().or_else(|| entry.id.id()));
     match &*field {
         "messages" => {
             read_messages(&change.value, false, events);
@@ -41,7 +41,9 @@ fn read_change(change: &Change<'_>, events: &mut Events) {
             }
         }
         "smb_message_echoes" => read_messages(&change.value, true, events),
-        _ => {}
+        field => {
+            templates::read(field, entry, &change.value, events);
+        }
     }
     if events.count() == before {
         events.push_other(if field.is_empty() { "unknown" } else { &field }, None);

@@ -4,8 +4,8 @@ use super::{OBJECT, wire::RouteBody};
 use crate::{ParseError, lenient_json::Readable};
 use std::collections::HashSet;
 
-/// The distinct `phone_number_id`s in the body, in its order. Empty if it names none (account and template updates) or belongs
-/// to another of Meta's products.
+/// The distinct `phone_number_id`s in the body, in its order; of a change without one (account and template updates) the account's id. Empty if
+/// the body belongs to another of Meta's products.
 pub fn route(body: &[u8]) -> Result<Vec<String>, ParseError> {
     let readable = Readable::new(body)?;
     let body: RouteBody<'_> = readable.read()?;
@@ -13,8 +13,8 @@ pub fn route(body: &[u8]) -> Result<Vec<String>, ParseError> {
     if body.object.string().is_some_and(|object| object != OBJECT) {
         return Ok(ids);
     }
-    for change in body.entry.iter().flat_map(|entry| entry.changes.iter()) {
-        if let Some(id) = change.value.metadata.phone_number_id.id()
+    for (entry, change) in body.entry.iter().flat_map(|entry| entry.changes.iter().map(move |change| (entry, change))) {
+        if let Some(id) = change.value.metadata.phone_number_id.id().or_else(|| entry.id.id())
             && ids.last() != Some(&id)
         {
             ids.push(id);

@@ -6,10 +6,11 @@ mod people;
 mod recorded;
 mod routing;
 mod sending;
+mod templates;
 mod updates;
 
 use super::parse;
-use domain::{EventBody, NewMessage};
+use domain::{ChannelEvent, EventBody, NewMessage};
 use serde_json::{Value, json};
 
 /// Bodies written from Meta's documented shapes, with values of our own.

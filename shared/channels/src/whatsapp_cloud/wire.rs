@@ -11,6 +11,7 @@ wire_object!(
 );
 
 wire_object!(RouteEntry<'a> {
+    "id" => id: Raw<'a>,
     "changes" => changes: List<RouteChange<'a>>,
 });
 
@@ -31,6 +32,8 @@ wire_object!(
 );
 
 wire_object!(Entry<'a> {
+    "id" => id: Raw<'a>,
+    "time" => time: Raw<'a>,
     "changes" => changes: List<Change<'a>>,
 });
 
@@ -46,7 +49,22 @@ wire_object!(Value<'a> {
     "message_echoes" => message_echoes: List<Raw<'a>>,
     "statuses" => statuses: List<Raw<'a>>,
     "errors" => errors: Raw<'a>,
+    "message_template_id" => template_id: Raw<'a>,
+    "message_template_name" => template_name: Raw<'a>,
+    "message_template_language" => template_language: Raw<'a>,
+    "event" => event: Raw<'a>,
+    "reason" => reason: Raw<'a>,
+    "rejection_info" => rejection: Raw<'a>,
+    "new_category" => new_category: Raw<'a>,
 });
+
+wire_object!(
+    /// Why a template was rejected.
+    Rejection<'a> {
+        "reason" => reason: Raw<'a>,
+        "recommendation" => recommendation: Raw<'a>,
+    }
+);
 
 wire_object!(Metadata<'a> {
     "phone_number_id" => phone_number_id: Raw<'a>,

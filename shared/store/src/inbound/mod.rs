@@ -14,6 +14,7 @@ mod person_names;
 mod profiles;
 mod receipts;
 pub(crate) mod seen;
+mod templates;
 
 pub use isolate::write_isolating;
 pub use people_cache::{KnownPerson, PeopleCache, PersonKey};
@@ -150,6 +151,7 @@ pub async fn write(
     }
     written.statuses.extend(seen::mark(conn, items).await?);
     changes::apply(conn, items, &mut written).await?;
+    templates::apply(conn, items, &mut written).await?;
     written.identities = people.introduced;
     written.learned = people.learned;
     Ok(written)

@@ -7,7 +7,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/paylo
 
 /// How the words of a recorded file's events must begin, by the beginning of its name.
 fn expected(name: &str) -> &'static [&'static str] {
-    const BY_PREFIX: [(&str, &[&str]); 22] = [
+    const BY_PREFIX: [(&str, &[&str]); 24] = [
         ("message__reaction", &["reaction"]),
         ("message__unreaction", &["reaction:taken_back"]),
         ("message__unsupported", &["message:unsupported"]),
@@ -30,6 +30,8 @@ fn expected(name: &str) -> &'static [&'static str] {
         ("outgoing_message__text", &["echo:text"]),
         ("outgoing_message__edit", &["edit"]),
         ("outgoing_message__delete", &["revoke"]),
+        ("template_status_update__", &["template:"]),
+        ("template_category_update__", &["template:"]),
     ];
     match name {
         "system__phone_number_change" => &["system", "person_changed"],
@@ -52,6 +54,7 @@ fn word(event: &EventBody) -> String {
         EventBody::Reaction(reaction) if reaction.emoji.is_none() => "reaction:taken_back".to_owned(),
         EventBody::Reaction(_) => "reaction".to_owned(),
         EventBody::PersonChanged(_) => "person_changed".to_owned(),
+        EventBody::Template(update) => format!("template:{:?}", update.status),
         EventBody::Other { .. } => "other".to_owned(),
     }
 }

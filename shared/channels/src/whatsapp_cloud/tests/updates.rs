@@ -168,7 +168,6 @@ fn fields_that_hold_no_messages_are_kept_by_their_name() {
     let fields = [
         "history",
         "smb_app_state_sync",
-        "message_template_status_update",
         "account_update",
         "phone_number_quality_update",
         "calls",
@@ -178,9 +177,11 @@ fn fields_that_hold_no_messages_are_kept_by_their_name() {
         "unknown",
     ];
     assert_eq!(others_in(&bodies), fields);
-    assert_eq!(bodies.len(), fields.len());
-    let channels: Vec<bool> = events.iter().map(|event| event.channel_external_id.is_some()).collect();
-    assert_eq!(channels, [true, true, false, false, false, true, true, true, true, false]);
+    assert_eq!(bodies.len(), fields.len() + 1, "and a template's status");
+    let ours = |event: &ChannelEvent| event.channel_external_id.as_deref() == Some(OUR_NUMBER);
+    let channels: Vec<bool> = events.iter().map(ours).collect();
+    assert_eq!(channels, [true, true, false, false, false, true, true, true, true, false], "the others are the account's");
+    assert!(events.iter().all(|event| ours(event) || event.channel_external_id.as_deref() == Some("300000000000001")));
 }
 
 #[test]
