@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bench::lab::{self, LabArgs};
-use bench::scenario::{backlog, events, fair, idle, load_only, reads, rest, sends, soak, storm};
+use bench::scenario::{backlog, events, fair, idle, load_only, neighbour, reads, rest, sends, soak, storm};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +33,8 @@ enum Scenario {
     Reads(reads::Reads),
     /// Messages to a provider: rate, order, nothing twice
     Sends(sends::Sends),
+    /// A quick tenant beside one with a slow provider: how long its messages take
+    Neighbour(neighbour::Neighbour),
     /// Webhooks to Socket.IO clients: latency, and what idle clients cost
     Events(events::Events),
     /// Memory at rest
@@ -78,6 +80,7 @@ async fn run(command: &Command) -> Result<bool> {
         Scenario::Soak(soak) => soak::run(lab, soak).await,
         Scenario::Reads(reads) => reads::run(lab, reads).await,
         Scenario::Sends(sends) => sends::run(lab, sends).await,
+        Scenario::Neighbour(neighbour) => neighbour::run(lab, neighbour).await,
         Scenario::Events(events) => events::run(lab, events).await,
         Scenario::Rest(rest) => rest::run(lab, rest).await,
         Scenario::Load(load) => return load_only::run(load).await.map(|()| true),

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -18,6 +18,8 @@ pub struct Came {
     pub twice: usize,
     /// Messages whose text, a number, is not the next one of their customer.
     pub out_of_order: usize,
+    /// When each text, a number, came; not those of the slow end.
+    pub at: HashMap<u64, Instant>,
     ids: HashSet<String>,
     next: HashMap<String, u64>,
 }
@@ -29,21 +31,21 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// `after`: what a call takes.
-    pub async fn start(after: Duration) -> Result<Self> {
+    /// `after`: what a call takes; `slow`: the one of our ends with which it takes longer.
+    pub async fn start(after: Duration, slow: Option<(&'static str, Duration)>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, came) = (listener.local_addr()?, Rc::<RefCell<Came>>::default());
         let noted = came.clone();
         tokio::task::spawn_local(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::task::spawn_local(serve(stream, noted.clone(), after));
+                tokio::task::spawn_local(serve(stream, noted.clone(), after, slow));
             }
         });
         Ok(Self { address, came })
     }
 }
 
-async fn serve(mut stream: TcpStream, came: Rc<RefCell<Came>>, after: Duration) -> Result<()> {
+async fn serve(mut stream: TcpStream, came: Rc<RefCell<Came>>, after: Duration, slow: Option<(&str, Duration)>) -> Result<()> {
     stream.set_nodelay(true)?;
     let (mut input, mut chunk) = (Vec::new(), [0; 8192]);
     loop {
@@ -60,9 +62,11 @@ async fn serve(mut stream: TcpStream, came: Rc<RefCell<Came>>, after: Duration) 
             input.extend_from_slice(chunk.get(..count).unwrap_or_default());
         }
         let body: Value = serde_json::from_slice(input.get(end..end + length).unwrap_or_default())?;
+        let line = input.split(|byte| *byte == b'\r').next().map(String::from_utf8_lossy).unwrap_or_default();
+        let delay = slow.filter(|(number, _)| line.contains(number)).map(|(_, delay)| delay);
         input.drain(..end + length);
-        let id = note(&mut came.borrow_mut(), &body)?;
-        tokio::time::sleep(after).await;
+        let id = note(&mut came.borrow_mut(), &body, delay.is_some())?;
+        tokio::time::sleep(delay.unwrap_or(after)).await;
         let answer = json!({"messaging_product": "whatsapp", "messages": [{"id": format!("wamid.{id}")}]}).to_string();
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", answer.len());
         stream.write_all((head + &answer).as_bytes()).await?;
@@ -77,10 +81,13 @@ fn head(input: &[u8]) -> Option<(usize, usize)> {
     Some((end + 4, length))
 }
 
-fn note(came: &mut Came, body: &Value) -> Result<String> {
+fn note(came: &mut Came, body: &Value, is_slow: bool) -> Result<String> {
     let text = |place: &str| body.pointer(place).and_then(Value::as_str).with_context(|| format!("{place} is missing"));
     let (id, to, number) = (text("/biz_opaque_callback_data")?.to_owned(), text("/to")?.to_owned(), text("/text/body")?.parse::<u64>()?);
     came.messages += 1;
+    if !is_slow {
+        came.at.insert(number, Instant::now());
+    }
     came.twice += usize::from(!came.ids.insert(id.clone()));
     let next = came.next.entry(to).or_default();
     came.out_of_order += usize::from(number != *next);

@@ -34,7 +34,7 @@ async fn a_number_that_has_sent_all_it_may_waits_for_its_turn_at_no_cost() {
     let id = desk.say(CUSTOMER, "patience").await;
     until_it_waits(&desk).await;
     assert_eq!((desk.stored_status(&id).await.as_str(), desk.provider.received().len()), ("pending", 0));
-    assert_eq!(desk.app.db.count("SELECT attempt FROM jobs WHERE queue = 'outbound'").await, 0);
+    assert_eq!(desk.app.db.count("SELECT attempt::int8 FROM jobs WHERE queue = 'outbound'").await, 0);
     empty(&desk).await;
     desk.until_status(&id, "sent").await;
     desk.until_idle().await;

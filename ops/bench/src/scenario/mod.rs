@@ -5,6 +5,7 @@ pub mod events;
 pub mod fair;
 pub mod idle;
 pub mod load_only;
+pub mod neighbour;
 pub mod reads;
 pub mod rest;
 pub mod sends;

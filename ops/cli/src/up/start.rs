@@ -55,7 +55,7 @@ pub(super) async fn start(
         console.step(
             "providers",
             &format!(
-                "Meta and Telegram are played by http://127.0.0.1:{port}: set META_GRAPH_URL and TELEGRAM_API_URL to reach the real ones"
+                "Meta and Telegram are played by http://127.0.0.1:{port}: set META_GRAPH_URL and TELEGRAM_API_URL to reach the real ones; POST /write there has a customer write"
             ),
         );
     }
