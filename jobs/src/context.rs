@@ -43,8 +43,20 @@ pub struct Services {
     pub lanes: Arc<Lanes>,
     pub sends: Statements,
     pub throttle: Throttle,
+    pub agents: Agents,
     /// Opens what tenants entrusted to us.
     pub sealing: Sealing,
+}
+
+/// How agents are asked.
+#[derive(Debug)]
+pub struct Agents {
+    /// `None`: they repeat what they heard.
+    pub model: Option<ai::Model>,
+    /// For agents that name no model.
+    pub default_model: String,
+    /// The least time between two answers in a conversation.
+    pub cooldown: TimeDelta,
 }
 
 /// Proof that a run ended well, and whether it is settled already.

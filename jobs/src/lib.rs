@@ -21,10 +21,11 @@ pub mod look_up_profile;
 pub mod probe;
 pub mod process_webhook;
 pub mod resume_webhooks;
+pub mod run_auto_reply;
 pub mod send_outbound;
 pub mod templates;
 
-pub use context::{Done, JobContext, Services};
+pub use context::{Agents, Done, JobContext, Services};
 pub use enqueue::new_job;
 pub use error::JobError;
 pub use handler::Handler;

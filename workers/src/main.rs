@@ -4,12 +4,13 @@ mod maintenance;
 mod registry;
 mod runtime;
 
+use ai::Model;
 use anyhow::Context;
 use channels::sending::ProviderUrls;
 use clap::Parser;
 use domain::WorkerId;
 use jobs::{
-    Services,
+    Agents, Services,
     dispatch::{LocalDispatch, RedisDispatch},
     queue::{self, Queue},
     send_outbound::{Lanes, Statements, Throttle},
@@ -34,7 +35,7 @@ use tokio::{
 #[derive(Debug, Parser)]
 #[command(name = "switchboard-worker", version)]
 struct Arguments {
-    /// Queues to work, comma separated: webhooks, outbound, overrides, chores, probes. Default: all.
+    /// Queues to work, comma separated: webhooks, outbound, overrides, agents, chores, probes. Default: all.
     #[arg(long, value_delimiter = ',')]
     queues: Vec<String>,
     /// Jobs at once, per queue. Default: each queue's own.
@@ -74,6 +75,7 @@ async fn main() -> anyhow::Result<()> {
         lanes: Arc::new(Lanes::new(concurrency(queue::OUTBOUND) / 2)),
         sends: Statements::start(&pool, config.worker_dead_after),
         throttle: throttle(&config)?,
+        agents: agents(&config)?,
         pool,
         sealing: Sealing::new(config.encryption_key.as_ref(), &config.old_encryption_keys),
     });
@@ -162,6 +164,17 @@ fn throttle(config: &Config) -> anyhow::Result<Throttle> {
     Ok(match config.dispatch {
         DispatchMode::Redis => Throttle::redis(redis_client(config)?)?,
         DispatchMode::Local => Throttle::none(),
+    })
+}
+
+/// Models are given a while: what they say, they say word by word.
+const MODEL_PATIENCE: Duration = Duration::from_mins(2);
+
+fn agents(config: &Config) -> anyhow::Result<Agents> {
+    Ok(Agents {
+        model: config.openai_api_key.clone().map(|key| Model { base_url: config.openai_base_url.clone(), key, patience: MODEL_PATIENCE }),
+        default_model: config.openai_model.clone(),
+        cooldown: chrono::TimeDelta::from_std(config.auto_reply_cooldown)?,
     })
 }
 

@@ -10,6 +10,7 @@ use jobs::{
     probe::Probe,
     process_webhook::ProcessWebhook,
     resume_webhooks::ResumeWebhooks,
+    run_auto_reply::RunAutoReply,
     send_outbound::SendOutbound,
     templates::{DeleteTemplate, SubmitTemplate, SyncTemplates},
 };
@@ -19,6 +20,7 @@ pub(crate) fn handlers(probes: bool) -> Vec<Handler> {
     let mut handlers = vec![
         Handler::batch::<ProcessWebhook>(),
         Handler::single::<SendOutbound>(),
+        Handler::single::<RunAutoReply>(),
         Handler::single::<ExpireOverride>(),
         Handler::single::<ConnectChannel>(),
         Handler::single::<LookUpProfile>(),

@@ -4,7 +4,9 @@ use super::{
     ProcessWebhook,
     read::{Contents, read},
 };
-use crate::{BatchJob, Claimed, Done, JobContext, JobError, copy_media, enqueue::of_kind, expire_override, look_up_profile};
+use crate::{
+    BatchJob, Claimed, Done, JobContext, JobError, copy_media, enqueue::of_kind, expire_override, look_up_profile, run_auto_reply,
+};
 use domain::{JobId, RawEventId, TenantId};
 use std::{collections::BTreeSet, time::Duration};
 use store::{
@@ -105,7 +107,8 @@ async fn follow_up(conn: &mut PgConnection, ctx: &JobContext, written: &Written,
     let overrides = written.overrides.iter().map(|set| expire_override::job_for(set, ctx.trace.as_deref()));
     let profiles = written.identities.iter().filter_map(|identity| look_up_profile::job_for(identity, ctx.trace.as_deref()));
     let files = copy_media::jobs_for(&written.messages, ctx.trace.as_deref());
-    let jobs: Vec<NewJob> = overrides.chain(profiles).chain(files).chain(split.iter().cloned()).collect();
+    let answers = run_auto_reply::jobs_for(conn, &written.messages, ctx.trace.as_deref()).await?;
+    let jobs: Vec<NewJob> = overrides.chain(profiles).chain(files).chain(answers).chain(split.iter().cloned()).collect();
     if jobs.is_empty() { Ok(()) } else { ctx.enqueue(conn, &jobs).await }
 }
 

@@ -71,6 +71,10 @@ pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobErro
         "pending" | "failed" => {}
         _ => return Ok(Done::WITHOUT_EFFECTS),
     }
+    if message.overtaken {
+        let refusal = Refusal::give_up("A person wrote before the agent's answer went out, so it did not");
+        return this.end(End::Failed { errors: refusal.errors() }).await;
+    }
     if message.channel_in_error {
         return this.wait(&message, CHANNEL_LOOK, "The channel could not send for 24 hours: reconnect it and send again").await;
     }

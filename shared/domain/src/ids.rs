@@ -65,6 +65,8 @@ macro_rules! uuid_ids {
 }
 
 uuid_ids! {
+    /// An AI agent (`agents.id`).
+    AgentId,
     /// One connection of a tenant to a provider (`channel_instances.id`).
     ChannelInstanceId,
     /// A person who writes to a tenant (`customers.id`).

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod agents;
 pub mod audit;
+pub mod auto_reply;
 pub mod calendar_events;
 pub mod channel_instances;
 pub mod channel_map;

@@ -15,6 +15,8 @@ pub struct Waiting {
     pub status: String,
     /// The provider has it.
     pub accepted: bool,
+    /// An agent wrote it, and a person has written since.
+    pub overtaken: bool,
     pub conversation: ConversationId,
     pub message_type: String,
     /// The channel's newest id of the customer.
@@ -66,7 +68,8 @@ pub async fn look_at(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]
     let (tenants, ids) = columns(messages);
     let rows = sqlx::query!(
         r#"
-        SELECT m.id, m.status, m.external_id IS NOT NULL AS "accepted!", c.id AS conversation_id, m.message_type, m.channel_instance_id, ch.type AS kind,
+        SELECT m.id, m.status, m.external_id IS NOT NULL AS "accepted!",
+               coalesce((m.meta ->> 'human_epoch')::int <> c.human_epoch, false) AS "overtaken!", c.id AS conversation_id, m.message_type, m.channel_instance_id, ch.type AS kind,
                (ch.config ->> 'messagesPerSecond')::int AS per_second,
                -- By the customer first, who has a few; a channel has everybody's.
                (SELECT i.external_id FROM (
@@ -89,6 +92,7 @@ pub async fn look_at(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]
         let waiting = Waiting {
             status: row.status,
             accepted: row.accepted,
+            overtaken: row.overtaken,
             conversation: ConversationId(row.conversation_id),
             message_type: row.message_type,
             recipient: row.recipient,

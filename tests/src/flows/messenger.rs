@@ -195,7 +195,7 @@ async fn after_a_day_a_persons_answer_is_tagged_and_after_a_week_it_fails_with_t
     page.until_status(&id, "sent").await;
     let call: Value = serde_json::from_str(&page.provider.received().pop().unwrap().body).unwrap();
     assert_eq!((&call["messaging_type"], &call["tag"]), (&json!("MESSAGE_TAG"), &json!("HUMAN_AGENT")));
-    page.app.db.run("UPDATE chat_messages SET sent_at = sent_at - interval '8 days' WHERE direction = 'inbound'").await;
+    page.app.db.run("UPDATE chat_conversations SET last_inbound_at = last_inbound_at - interval '8 days'").await;
     let late = page.say("too late").await;
     page.until_status(&late, "failed").await;
     let errors = page.app.db.text(&format!("SELECT errors::text FROM chat_messages WHERE id = '{late}'")).await;

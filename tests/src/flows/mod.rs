@@ -1,5 +1,6 @@
 //! Whole paths through the product: a signed webhook in, rows in Postgres out.
 
+mod agents;
 mod changes;
 mod ingest;
 mod interactive;

@@ -73,6 +73,10 @@ impl App {
         self.call("POST", path, Some(&user.token), body).await
     }
 
+    pub(crate) async fn put(&self, user: &User, path: &str, body: Value) -> Answer {
+        self.call("PUT", path, Some(&user.token), body).await
+    }
+
     pub(crate) async fn patch(&self, user: &User, path: &str, body: Value) -> Answer {
         self.call("PATCH", path, Some(&user.token), body).await
     }

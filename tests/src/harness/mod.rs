@@ -149,7 +149,7 @@ impl App {
         until("all due jobs are done", async || {
             self.db
                 .try_count(
-                    "SELECT count(*) FROM jobs WHERE queue <> 'outbound' AND (state = 'running' OR run_at IS NULL OR run_at < ledger_now() + interval '1 minute')",
+                    "SELECT count(*) FROM jobs WHERE queue <> 'outbound' AND kind <> 'sync_templates' AND (state = 'running' OR run_at IS NULL OR run_at < ledger_now() + interval '1 minute')",
                 )
                 .await
                 == Some(0)
