@@ -51,13 +51,11 @@ impl AgentTurn<'_> {
     async fn ask(&self) -> Result<Completion, AiError> {
         let (services, history) = (&self.ctx.services, &self.waiting.history);
         let prompt = prompt::compose(&self.agent, &services.agents.default_model, history);
-        match &services.agents.model {
-            Some(model) => model.complete(&services.http, &prompt).await,
-            None => {
-                let text = ai::echo(&prompt::last_words(history));
-                Ok(Completion { text, model: "echo".to_owned(), usage: Usage::default() })
-            }
+        if let Some(model) = &services.agents.model {
+            return model.complete(&services.http, &prompt).await;
         }
+        let text = ai::echo(&prompt::last_words(history));
+        Ok(Completion { text, model: "echo".to_owned(), usage: Usage::default() })
     }
 
     async fn reply(&self, completion: &Completion) -> Result<Done, JobError> {

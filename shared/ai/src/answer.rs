@@ -53,7 +53,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn good(message: Value) -> Result<Completion, AiError> {
+    fn good(message: &Value) -> Result<Completion, AiError> {
         let body = json!({"id": "chatcmpl-1", "object": "chat.completion", "model": "m-1",
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": {"prompt_tokens": 19, "completion_tokens": 10, "total_tokens": 29}});
         read(200, None, body.to_string().as_bytes())
@@ -63,19 +63,19 @@ mod tests {
     fn a_good_answer_is_its_text_and_what_it_took() {
         let expected =
             Completion { text: "Hello!".to_owned(), model: "m-1".to_owned(), usage: Usage { prompt_tokens: 19, completion_tokens: 10 } };
-        assert_eq!(good(json!({"role": "assistant", "content": " Hello!\n\0", "refusal": null})), Ok(expected));
+        assert_eq!(good(&json!({"role": "assistant", "content": " Hello!\n\0", "refusal": null})), Ok(expected));
     }
 
     #[test]
     fn what_cannot_be_sent_is_no_answer() {
         for message in [json!({"content": ""}), json!({"content": null}), json!({"content": ["x"]}), json!({"refusal": "No."}), json!(null)]
         {
-            assert!(matches!(good(message.clone()), Err(AiError::Unusable(_))), "{message}");
+            assert!(matches!(good(&message), Err(AiError::Unusable(_))), "{message}");
         }
         for body in [&b""[..], b"{}", b"<html>", br#"{"choices": []}"#] {
             assert!(matches!(read(200, None, body), Err(AiError::Unusable(_))));
         }
-        let long = good(json!({"content": "x".repeat(10_000)})).map(|completion| completion.text.len());
+        let long = good(&json!({"content": "x".repeat(10_000)})).map(|completion| completion.text.len());
         assert_eq!(long, Ok(LONGEST_TEXT));
     }
 

@@ -3,7 +3,7 @@
 mod answer;
 
 use platform::Secret;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// More of an answer than this is not read.
@@ -113,14 +113,10 @@ fn body(prompt: &Prompt) -> Value {
             json!({"role": role, "content": turn.text})
         })
         .collect();
-    let mut body = json!({"model": prompt.model, "messages": messages});
-    if let Some(temperature) = prompt.temperature {
-        body["temperature"] = json!(temperature);
-    }
-    if let Some(most) = prompt.max_tokens {
-        body["max_tokens"] = json!(most);
-    }
-    body
+    let mut body = Map::from_iter([("model".to_owned(), json!(prompt.model)), ("messages".to_owned(), json!(messages))]);
+    body.extend(prompt.temperature.map(|temperature| ("temperature".to_owned(), json!(temperature))));
+    body.extend(prompt.max_tokens.map(|most| ("max_tokens".to_owned(), json!(most))));
+    Value::Object(body)
 }
 
 fn unreachable(error: reqwest::Error) -> AiError {

@@ -5,14 +5,11 @@ use crate::harness::{App, SENDING, until};
 
 const OTHER: &str = "15551230009";
 
-/// An hour from now, as a bucket keeps it: nothing fits in before that.
-fn in_an_hour() -> String {
-    (chrono::Utc::now().timestamp_micros() + 3_600_000_000).to_string()
-}
-
+/// As if so much was sent that nothing fits in for an hour: a bucket keeps the moment in microseconds.
 async fn fill(desk: &Desk, bucket: &str) {
+    let in_an_hour = desk.app.db.text("SELECT (extract(epoch FROM now() + interval '1 hour') * 1000000)::int8::text").await;
     let key = format!("switchboard:pace:{{{}}}:{bucket}", desk.channel);
-    assert_eq!(desk.app.redis.command::<String>(&["SET", &key, &in_an_hour()]).await.as_deref(), Some("OK"));
+    assert_eq!(desk.app.redis.command::<String>(&["SET", &key, &in_an_hour]).await.as_deref(), Some("OK"));
 }
 
 async fn until_it_waits(desk: &Desk) {

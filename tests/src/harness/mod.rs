@@ -143,7 +143,7 @@ impl App {
         request.send().await.ok().map(|answer| answer.status().as_u16())
     }
 
-    /// Waits until nothing is left to do now (messages that wait to be sent wait for a channel that can), and fails on dead letters that were not expected. Jobs that wait for a
+    /// Waits until nothing is left to do now (messages that wait to be sent, and lists of templates, wait for a provider), and fails on dead letters that were not expected. Jobs that wait for a
     /// time in the future (an override that ends tomorrow) may remain.
     pub(crate) async fn drain(&self) {
         until("all due jobs are done", async || {

@@ -94,7 +94,8 @@ async fn measure(args: &LabArgs, neighbour: &Neighbour) -> Result<Report> {
         let outcome = send(plan(address, 16, Some(neighbour.rate), 1), load).await?;
         ensure!(outcome.failed == 0, "messages were not taken: {:?}", outcome.first_problem);
         let mut latency = load::latencies()?;
-        for (index, sent) in sent.lock().unwrap_or_else(PoisonError::into_inner).iter().enumerate() {
+        let sent = std::mem::take(&mut *sent.lock().unwrap_or_else(PoisonError::into_inner));
+        for (index, sent) in sent.into_iter().enumerate() {
             let number = u64::try_from(from + index)?;
             let begun = Instant::now();
             let at = loop {
