@@ -1,11 +1,7 @@
-//! Work that arrives at the same time is done in one go; while it is, the next lot gathers. What comes alone is done at once; when much comes, it
-//! waits a moment for company, which costs much less.
+//! Work that arrives at the same time is done in one go; while it is, the next lot gathers. What comes alone is done at once.
 
 use std::{fmt, time::Duration};
 use tokio::sync::{mpsc, oneshot};
-
-/// How long what follows a lot of several gathers.
-const GATHER: Duration = Duration::from_millis(8);
 
 /// A task that does it. It ends with the last asker.
 pub struct Together<Q, A>(mpsc::Sender<(Q, oneshot::Sender<A>)>);
@@ -17,8 +13,9 @@ impl<Q, A> fmt::Debug for Together<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
-    /// `work` answers up to `most` at a time, in their order; or none of them, when it did not succeed.
-    pub fn start<W, F>(most: usize, mut work: W) -> Self
+    /// `work` answers up to `most` at a time, in their order; or none of them, when it did not succeed. After a lot of several the next one gathers for
+    /// `gather`: under load larger lots cost much less.
+    pub fn start<W, F>(most: usize, gather: Duration, mut work: W) -> Self
     where
         W: FnMut(Vec<Q>) -> F + Send + 'static,
         F: Future<Output = Vec<A>> + Send,
@@ -33,8 +30,8 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
                     // Nobody waits any more when the run was given up meanwhile.
                     drop(asker.send(answer));
                 }
-                if several {
-                    tokio::time::sleep(GATHER).await;
+                if several && !gather.is_zero() {
+                    tokio::time::sleep(gather).await;
                 }
             }
         });
@@ -62,7 +59,7 @@ mod tests {
     async fn what_comes_while_one_is_worked_on_is_done_in_one_go() {
         let lots = Arc::new(AtomicUsize::new(0));
         let counted = lots.clone();
-        let doubles = Together::start(8, move |numbers: Vec<usize>| {
+        let doubles = Together::start(8, Duration::from_millis(5), move |numbers: Vec<usize>| {
             counted.fetch_add(1, Ordering::SeqCst);
             async move {
                 tokio::task::yield_now().await;
@@ -76,7 +73,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lot_that_goes_wrong_answers_nobody_and_the_next_one_is_done() {
-        let odd_fail = Together::start(1, |numbers: Vec<usize>| async move {
+        let odd_fail = Together::start(1, Duration::ZERO, |numbers: Vec<usize>| async move {
             if numbers.iter().any(|number| number % 2 == 1) { Vec::new() } else { numbers }
         });
         assert_eq!((odd_fail.ask(1).await, odd_fail.ask(2).await), (None, Some(2)));

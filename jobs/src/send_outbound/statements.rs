@@ -10,6 +10,8 @@ use store::{
 
 /// Sends in one statement.
 const GROUP: usize = 128;
+/// How long they gather under load; a provider's answer takes longer.
+const GATHER: Duration = Duration::from_millis(8);
 
 type Key = (TenantId, MessageId);
 
@@ -36,15 +38,15 @@ impl Statements {
         let (for_look, for_begin, for_accept) = (pool.clone(), pool.clone(), pool.clone());
         Self {
             pool: pool.clone(),
-            look: Together::start(GROUP, move |keys: Vec<Key>| {
+            look: Together::start(GROUP, GATHER, move |keys: Vec<Key>| {
                 let pool = for_look.clone();
                 async move { found(&keys, store::within(answer_within, look(&pool, &keys)).await) }
             }),
-            begin: Together::start(GROUP, move |keys: Vec<Key>| {
+            begin: Together::start(GROUP, GATHER, move |keys: Vec<Key>| {
                 let pool = for_begin.clone();
                 async move { found(&keys, store::within(answer_within, begin(&pool, &keys)).await) }
             }),
-            accept: Together::start(GROUP, move |endings: Vec<Ending>| {
+            accept: Together::start(GROUP, GATHER, move |endings: Vec<Ending>| {
                 let pool = for_accept.clone();
                 async move { store::within(answer_within, accept(&pool, &endings)).await.map_or(Vec::new(), |()| vec![(); endings.len()]) }
             }),

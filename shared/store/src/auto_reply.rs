@@ -53,7 +53,7 @@ pub async fn look(
     let Some(found) = found else { return Ok(None) };
     let rows = sqlx::query!(
         "SELECT id, direction, message_type, content FROM chat_messages
-         WHERE tenant_id = $1 AND conversation_id = $2 AND direction <> 'system' AND revoked_at IS NULL
+         WHERE tenant_id = $1 AND conversation_id = $2 AND direction <> 'system' AND status <> 'failed' AND revoked_at IS NULL
          ORDER BY tenant_id, conversation_id, sent_at DESC, id DESC LIMIT $3",
         tenant.0,
         found.id,

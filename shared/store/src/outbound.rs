@@ -141,8 +141,8 @@ pub async fn window_is_closed(
     .await?)
 }
 
-/// Writes a message as `pending` and moves its conversation: it is answered, so nothing in it is unread; a person's message keeps
-/// the bot away for `override_ttl`, or as long as the tenant's settings say. Holds the conversation's lock, so that the order of messages is the order of their jobs.
+/// Writes a message as `pending` and moves its conversation. A person's message says that they have read it, and keeps the bot away for
+/// `override_ttl`, or as long as the tenant's settings say. Holds the conversation's lock, so that the order of messages is the order of their jobs.
 /// `None`: there is no such conversation.
 pub async fn write(
     conn: &mut PgConnection,
@@ -155,7 +155,8 @@ pub async fn write(
         r#"
         WITH moved AS (
           UPDATE chat_conversations c
-          SET status = CASE WHEN c.status = 'snoozed' THEN 'open' ELSE c.status END, unread_count = 0,
+          SET status = CASE WHEN c.status = 'snoozed' THEN 'open' ELSE c.status END,
+              unread_count = CASE WHEN $9::uuid IS NULL THEN c.unread_count ELSE 0 END,
               last_message_at = greatest(c.last_message_at, now()), updated_at = now(),
               human_epoch = c.human_epoch + CASE WHEN $9::uuid IS NULL THEN 0 ELSE 1 END,
               human_override_until = CASE WHEN $9::uuid IS NULL THEN c.human_override_until

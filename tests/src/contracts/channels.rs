@@ -86,6 +86,8 @@ async fn settings_are_merged_and_checked_by_type() {
         (json!({"name": "x", "type": "WHATSAPP", "config": {"pageId": "1"}}), "config.pageId"),
         (json!({"name": "x", "type": "WHATSAPP", "config": "x"}), "config"),
         (json!({"name": "x", "type": "WHATSAPP", "config": {"phoneNumberId": "1", "accessToken": "t"}, "externalId": "2"}), "externalId"),
+        (json!({"name": "x", "type": "WHATSAPP", "config": {"messagesPerSecond": 0}}), "config.messagesPerSecond"),
+        (json!({"name": "x", "type": "WHATSAPP", "config": {"messagesPerSecond": "80"}}), "config.messagesPerSecond"),
         (json!({"name": "x", "type": "FACEBOOK", "config": {"pageId": "1"}}), "config.pageAccessToken"),
         (json!({"name": "x", "type": "TELEGRAM_BOT", "config": {"botToken": "nonsense"}}), "config.botToken"),
         (json!({"name": "x", "type": "WIDGET", "config": {"allowedOrigins": ["x"]}}), "config.allowedOrigins"),

@@ -40,7 +40,7 @@ pub(super) struct Outcomes(Together<Request, ()>);
 
 impl Outcomes {
     pub(super) fn start(pool: PgPool, held: Arc<Held>, answer_within: Duration) -> Self {
-        Self(Together::start(GROUP, move |requests| {
+        Self(Together::start(GROUP, Duration::ZERO, move |requests| {
             let (pool, held) = (pool.clone(), held.clone());
             async move {
                 let written = vec![(); requests.len()];
