@@ -68,20 +68,19 @@ pub async fn look_at(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]
     let (tenants, ids) = columns(messages);
     let rows = sqlx::query!(
         r#"
-        SELECT m.id, m.status, m.external_id IS NOT NULL AS "accepted!",
-               coalesce((m.meta ->> 'human_epoch')::int <> c.human_epoch, false) AS "overtaken!", c.id AS conversation_id, m.message_type, m.channel_instance_id, ch.type AS kind,
-               (ch.config ->> 'messagesPerSecond')::int AS per_second,
-               -- By the customer first, who has a few; a channel has everybody's.
-               (SELECT i.external_id FROM (
-                  SELECT * FROM customer_identities x WHERE x.tenant_id = c.tenant_id AND x.customer_id = c.customer_id OFFSET 0) i
-                WHERE i.channel_instance_id = c.channel_instance_id
-                ORDER BY i.created_at DESC, i.external_id LIMIT 1) AS recipient,
-               ch.status = 'ERROR' AS "channel_in_error!", m.created_at, ledger_now() AS "now!"
+        SELECT m.id, m.status, m.external_id IS NOT NULL AS "accepted!", m.message_type, m.conversation_id AS "conversation_id!", m.channel_instance_id,
+               m.created_at, ch.type AS kind, ch.status = 'ERROR' AS "channel_in_error!", (ch.config ->> 'messagesPerSecond')::int AS per_second,
+               coalesce((m.meta ->> 'human_epoch')::int <> c.human_epoch, false) AS "overtaken!", i.external_id AS "recipient?", ledger_now() AS "now!"
+        -- Row by row, whatever the planner believes of the tables' sizes.
         FROM unnest($1::int4[], $2::uuid[]) w(tenant_id, id)
-        JOIN chat_messages m ON m.tenant_id = w.tenant_id AND m.id = w.id
-        JOIN chat_conversations c ON c.tenant_id = m.tenant_id AND c.id = m.conversation_id
-        JOIN channel_instances ch ON ch.tenant_id = m.tenant_id AND ch.id = m.channel_instance_id
-        WHERE m.direction = 'outbound'
+        CROSS JOIN LATERAL (SELECT * FROM chat_messages x WHERE x.tenant_id = w.tenant_id AND x.id = w.id AND x.direction = 'outbound' OFFSET 0) m
+        CROSS JOIN LATERAL (SELECT * FROM chat_conversations x WHERE x.tenant_id = m.tenant_id AND x.id = m.conversation_id OFFSET 0) c
+        CROSS JOIN LATERAL (SELECT * FROM channel_instances x WHERE x.tenant_id = m.tenant_id AND x.id = m.channel_instance_id OFFSET 0) ch
+        LEFT JOIN LATERAL (
+          -- By the customer first, who has a few; a channel has everybody's.
+          SELECT y.external_id FROM (
+            SELECT * FROM customer_identities x WHERE x.tenant_id = c.tenant_id AND x.customer_id = c.customer_id OFFSET 0) y
+          WHERE y.channel_instance_id = m.channel_instance_id ORDER BY y.created_at DESC, y.external_id LIMIT 1) i ON true
         "#,
         &tenants,
         &ids
@@ -115,18 +114,23 @@ pub async fn begin(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]) 
     let rows = sqlx::query!(
         r#"
         UPDATE chat_messages m SET status = 'sending', errors = NULL
-        FROM unnest($1::int4[], $2::uuid[]) w(tenant_id, id), chat_conversations c
-        JOIN customers cu ON cu.tenant_id = c.tenant_id AND cu.id = c.customer_id
-        JOIN channel_instances ch ON ch.tenant_id = c.tenant_id AND ch.id = c.channel_instance_id
+        FROM unnest($1::int4[], $2::uuid[]) w(tenant_id, id)
         WHERE m.tenant_id = w.tenant_id AND m.id = w.id AND m.status IN ('pending', 'failed') AND m.external_id IS NULL
-          AND c.tenant_id = m.tenant_id AND c.id = m.conversation_id AND ch.status <> 'ERROR'
-        RETURNING m.id, ch.external_id AS channel_external_id, ch.secrets, m.message_type, m.content, m.media, m.reply_to,
-                  coalesce(m.meta, '{}') AS "meta!", cu.phone_number AS customer_phone, m.human_override,
-                  extract(epoch FROM ledger_now() - c.last_inbound_at)::bigint AS since_inbound,
+          AND (SELECT ch.status FROM channel_instances ch WHERE ch.tenant_id = m.tenant_id AND ch.id = m.channel_instance_id) <> 'ERROR'
+        -- Looked up row by row: a join of so many tables is planned badly where they are new.
+        RETURNING m.id, m.message_type, m.content, m.media, m.reply_to, coalesce(m.meta, '{}') AS "meta!", m.human_override,
+                  (SELECT ch.external_id FROM channel_instances ch WHERE ch.tenant_id = m.tenant_id AND ch.id = m.channel_instance_id)
+                    AS channel_external_id,
+                  (SELECT ch.secrets FROM channel_instances ch WHERE ch.tenant_id = m.tenant_id AND ch.id = m.channel_instance_id) AS "secrets!",
+                  (SELECT cu.phone_number FROM customers cu WHERE cu.tenant_id = m.tenant_id AND cu.id = (
+                     SELECT c.customer_id FROM chat_conversations c WHERE c.tenant_id = m.tenant_id AND c.id = m.conversation_id)) AS customer_phone,
+                  (SELECT extract(epoch FROM ledger_now() - c.last_inbound_at)::bigint FROM chat_conversations c
+                   WHERE c.tenant_id = m.tenant_id AND c.id = m.conversation_id) AS since_inbound,
                   -- By the customer first, who has a few; a channel has everybody's.
                   ARRAY(SELECT i.external_id FROM (
-                          SELECT * FROM customer_identities x WHERE x.tenant_id = c.tenant_id AND x.customer_id = c.customer_id OFFSET 0) i
-                        WHERE i.channel_instance_id = c.channel_instance_id
+                          SELECT * FROM customer_identities x WHERE x.tenant_id = m.tenant_id AND x.customer_id = (
+                            SELECT c.customer_id FROM chat_conversations c WHERE c.tenant_id = m.tenant_id AND c.id = m.conversation_id) OFFSET 0) i
+                        WHERE i.channel_instance_id = m.channel_instance_id
                         ORDER BY i.created_at DESC, i.external_id) AS "identities!"
         "#,
         &tenants,
@@ -172,8 +176,9 @@ pub async fn accepted(conn: &mut PgConnection, messages: &[&Accepted]) -> Result
         r#"
         WITH given AS MATERIALIZED (SELECT * FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[]) g(tenant_id, id, channel_instance_id, external_id)),
         found AS MATERIALIZED (
-          SELECT p.tenant_id, p.id FROM given g
-          JOIN chat_messages p ON p.tenant_id = g.tenant_id AND p.channel_instance_id = g.channel_instance_id AND p.external_id = g.external_id),
+          SELECT p.tenant_id, p.id FROM given g CROSS JOIN LATERAL (
+            SELECT x.tenant_id, x.id FROM chat_messages x
+            WHERE x.tenant_id = g.tenant_id AND x.channel_instance_id = g.channel_instance_id AND x.external_id = g.external_id OFFSET 0) p),
         early AS (
           DELETE FROM chat_messages p USING found WHERE p.tenant_id = found.tenant_id AND p.id = found.id AND p.message_type = 'placeholder'
           RETURNING p.tenant_id, p.channel_instance_id, p.external_id, p.status, p.errors, p.reactions),
