@@ -23,7 +23,7 @@ pub enum Window {
 /// Incoming webhooks. Two batches at once overlap one's round trips with the other's work; more only wait for the same rows.
 pub const WEBHOOKS: Queue = Queue { name: "webhooks", concurrency: 2, batch_weight: Some(500), window: Window::PerSlot(1) };
 /// Messages to send. They wait for providers, so many run at once; a channel may have a part of them (see `send_outbound::Lanes`).
-pub const OUTBOUND: Queue = Queue { name: "outbound", concurrency: 128, batch_weight: None, window: Window::PerSlot(2) };
+pub const OUTBOUND: Queue = Queue { name: "outbound", concurrency: 128, batch_weight: None, window: Window::PerSlot(1) };
 /// Human overrides that end.
 pub const OVERRIDES: Queue = Queue { name: "overrides", concurrency: 16, batch_weight: None, window: Window::Fixed(2_000) };
 /// Agents' answers. They wait for models, so very many run at once.

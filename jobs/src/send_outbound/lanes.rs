@@ -36,6 +36,8 @@ struct Lane {
     closed_until: Option<Instant>,
     /// What a call takes, averaged.
     call: Duration,
+    /// When a call last ended, or began in an empty lane: calls that hang take at least so long.
+    moved: Instant,
     /// When the last of those that were sent away should come back.
     turn: Instant,
 }
@@ -60,18 +62,23 @@ impl Lanes {
         if lanes.len() > MOST_LANES {
             lanes.retain(|_, lane| lane.calls > 0 || lane.closed_until.is_some_and(|until| until > now));
         }
-        let lane = lanes.entry(channel).or_insert(Lane { calls: 0, failures: 0, closed_until: None, call: FIRST_GUESS, turn: now });
+        let lane =
+            lanes.entry(channel).or_insert(Lane { calls: 0, failures: 0, closed_until: None, call: FIRST_GUESS, moved: now, turn: now });
         // A lane that was closed lets one call through to see.
         let width = if lane.failures >= FAILURES { 1 } else { self.width };
         let open_in = lane.closed_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         if open_in.is_zero() && lane.calls < width {
+            if lane.calls == 0 {
+                lane.moved = now;
+            }
             lane.calls += 1;
             return Ok(Pass { lanes: self.clone(), channel, since: now });
         }
         // Those who wait come back one by one, as fast as calls end when all is well, so that waiting costs little however many wait,
         // and none waits for long once it is over.
-        let soonest = now + open_in + lane.call.min(Duration::from_secs(1));
-        let next = lane.turn.max(soonest) + lane.call / u32::try_from(self.width).unwrap_or(u32::MAX);
+        let call = lane.call.max(now - lane.moved);
+        let soonest = now + open_in + call.min(Duration::from_secs(1));
+        let next = lane.turn.max(soonest) + call / u32::try_from(self.width).unwrap_or(u32::MAX);
         lane.turn = next.min(soonest + LONGEST_CLOSED);
         Err(lane.turn.saturating_duration_since(now))
     }
@@ -115,7 +122,7 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.change(|lane, _| lane.calls = lane.calls.saturating_sub(1));
+        self.change(|lane, _| (lane.calls, lane.moved) = (lane.calls.saturating_sub(1), Instant::now()));
     }
 }
 
@@ -136,6 +143,19 @@ mod tests {
         lanes.enter(quick).unwrap();
         drop(first);
         lanes.enter(slow).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_hang_send_others_away_for_longer_before_any_has_ended() {
+        let (lanes, slow, _) = lanes();
+        let _both = (lanes.enter(slow).unwrap(), lanes.enter(slow).unwrap());
+        let at_first = lanes.enter(slow).unwrap_err();
+        tokio::time::advance(Duration::from_secs(4)).await;
+        let (next, after) = (lanes.enter(slow).unwrap_err(), lanes.enter(slow).unwrap_err());
+        assert!(
+            at_first < Duration::from_secs(1) && next >= Duration::from_secs(3) && after >= next + Duration::from_secs(2),
+            "{next:?} {after:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]
