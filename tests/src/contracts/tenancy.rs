@@ -97,6 +97,7 @@ async fn ids(app: &App, parameter: &str, path: &str, tenant: i64) -> Option<Stri
         (_, path) if path.starts_with("/api/contacts/import") => uuid("contact_imports"),
         (_, path) if path.starts_with("/api/contacts") => uuid("customers"),
         (_, path) if path.starts_with("/api/templates") => uuid("message_templates"),
+        (_, path) if path.starts_with("/api/admin/agents") => uuid("agents"),
         _ => return None,
     };
     app.db.texts(&sql).await.into_iter().next()
@@ -113,6 +114,7 @@ async fn every_route_with_an_id_answers_404_for_another_tenants() {
             "INSERT INTO tickets (tenant_id, id, customer_id, subject) SELECT tenant_id, gen_random_uuid(), id, 'x' FROM customers WHERE tenant_id = {t};
              INSERT INTO calendar_events (tenant_id, id, title, start_time, end_time) VALUES ({t}, gen_random_uuid(), 'x', now(), now());
              INSERT INTO message_templates (tenant_id, id, name, language, category, components) VALUES ({t}, gen_random_uuid(), 'x', 'en', 'UTILITY', '[]');
+             INSERT INTO agents (tenant_id, id, name, system_prompt) VALUES ({t}, gen_random_uuid(), 'x', 'x');
              INSERT INTO contact_imports (tenant_id, id) VALUES ({t}, gen_random_uuid())",
             t = ann.tenant_number
         ))
