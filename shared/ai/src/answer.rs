@@ -33,7 +33,8 @@ fn completion(body: &Value) -> Result<Completion, AiError> {
     }
     let text = message.and_then(|message| message.get("content")).and_then(Value::as_str).unwrap_or_default();
     // Nothing that is stored holds U+0000.
-    let text: String = text.trim().chars().filter(|c| *c != '\0').take(LONGEST_TEXT).collect();
+    let text = text.replace('\0', "");
+    let text: String = text.trim().chars().take(LONGEST_TEXT).collect();
     if text.is_empty() {
         let ended = choice.get("finish_reason").and_then(Value::as_str).unwrap_or("nothing");
         return Err(AiError::Unusable(format!("it is empty (it ended with {ended})")));

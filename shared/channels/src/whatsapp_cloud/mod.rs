@@ -32,7 +32,7 @@ use serde_json::Value;
 pub use parse::parse;
 pub use route::route;
 
-/// Its channels' external id is Meta's `phone_number_id`. What concerns no number but a whole account names that account.
+/// Its channels' external id is Meta's `phone_number_id`. What concerns a template names its account.
 pub const KIND: &str = "whatsapp_cloud";
 
 /// What the registry lists.

@@ -29,7 +29,8 @@ pub fn parse(body: &[u8]) -> Result<Vec<ChannelEvent>, ParseError> {
 fn read_change(entry: &Entry<'_>, change: &Change<'_>, events: &mut Events) {
     let before = events.count();
     let field = change.field.string().unwrap_or_default();
-    events.set_channel(change.value.metadata.phone_number_id.id().or_else(|| entry.id.id()));
+    let number = change.value.metadata.phone_number_id.id();
+    events.set_channel(number.or_else(|| templates::account(&field, entry.id)));
     match &*field {
         "messages" => {
             read_messages(&change.value, false, events);
@@ -41,9 +42,8 @@ fn read_change(entry: &Entry<'_>, change: &Change<'_>, events: &mut Events) {
             }
         }
         "smb_message_echoes" => read_messages(&change.value, true, events),
-        field => {
-            templates::read(field, entry, &change.value, events);
-        }
+        field if templates::concerns(field) => templates::read(entry.time, &change.value, events),
+        _ => {}
     }
     if events.count() == before {
         events.push_other(if field.is_empty() { "unknown" } else { &field }, None);

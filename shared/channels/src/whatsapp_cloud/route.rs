@@ -1,11 +1,11 @@
 //! Which of our numbers a body is for. Runs on every webhook before it is stored: one pass, nothing but the ids is looked at.
 
-use super::{OBJECT, wire::RouteBody};
+use super::{OBJECT, templates, wire::RouteBody};
 use crate::{ParseError, lenient_json::Readable};
 use std::collections::HashSet;
 
-/// The distinct `phone_number_id`s in the body, in its order; of a change without one (account and template updates) the account's id. Empty if
-/// the body belongs to another of Meta's products.
+/// The distinct `phone_number_id`s in the body, in its order; of what concerns a template the account's id. Empty if it names neither
+/// (account updates) or belongs to another of Meta's products.
 pub fn route(body: &[u8]) -> Result<Vec<String>, ParseError> {
     let readable = Readable::new(body)?;
     let body: RouteBody<'_> = readable.read()?;
@@ -14,7 +14,8 @@ pub fn route(body: &[u8]) -> Result<Vec<String>, ParseError> {
         return Ok(ids);
     }
     for (entry, change) in body.entry.iter().flat_map(|entry| entry.changes.iter().map(move |change| (entry, change))) {
-        if let Some(id) = change.value.metadata.phone_number_id.id().or_else(|| entry.id.id())
+        let number = change.value.metadata.phone_number_id.id();
+        if let Some(id) = number.or_else(|| templates::account(&change.field.string()?, entry.id))
             && ids.last() != Some(&id)
         {
             ids.push(id);

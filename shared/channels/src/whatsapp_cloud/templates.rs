@@ -5,7 +5,7 @@
 //!
 //! They belong to a WhatsApp Business account: [`Account::external_id`] is its id here.
 
-use super::wire::{Entry, Rejection, Value as Change};
+use super::wire::{Rejection, Value as Change};
 use crate::{
     events::Events,
     lenient_json::Raw,
@@ -185,11 +185,18 @@ fn said(reason: &str) -> Option<String> {
     })
 }
 
-/// Reads a change of the fields about one template.
-pub(super) fn read(field: &str, entry: &Entry<'_>, value: &Change<'_>, events: &mut Events) {
-    if !matches!(field, "message_template_status_update" | "template_category_update") {
-        return;
-    }
+/// Is a change of this field about one template?
+pub(super) fn concerns(field: &str) -> bool {
+    matches!(field, "message_template_status_update" | "template_category_update")
+}
+
+/// The account that such a change is for: the entry's id. Whatever else names no number is for nobody.
+pub(super) fn account(field: &str, entry_id: Raw<'_>) -> Option<String> {
+    entry_id.id().filter(|_| concerns(field))
+}
+
+/// Reads a change about one template, if it tells anything of it.
+pub(super) fn read(at: Raw<'_>, value: &Change<'_>, events: &mut Events) {
     let Some(external_id) = value.template_id.id() else { return };
     let status = text(value.event).as_deref().and_then(status_of);
     let category = text(value.new_category).filter(|category| is_category(category));
@@ -207,7 +214,7 @@ pub(super) fn read(field: &str, entry: &Entry<'_>, value: &Change<'_>, events: &
         status,
         reason: reason.filter(|reason| !reason.is_empty() && status.is_some_and(|status| status != TemplateStatus::Approved)),
         category,
-        at: entry.time.time(),
+        at: at.time(),
     }));
 }
 

@@ -10,7 +10,7 @@ mod templates;
 mod updates;
 
 use super::parse;
-use domain::{ChannelEvent, EventBody, NewMessage};
+use domain::{EventBody, NewMessage};
 use serde_json::{Value, json};
 
 /// Bodies written from Meta's documented shapes, with values of our own.

@@ -16,6 +16,7 @@ wire_object!(RouteEntry<'a> {
 });
 
 wire_object!(RouteChange<'a> {
+    "field" => field: Raw<'a>,
     "value" => value: RouteValue<'a>,
 });
 
