@@ -61,15 +61,8 @@ async fn send(mut request: reqwest::RequestBuilder, bearer: Option<&Secret>) -> 
     }
 }
 
-/// The address is left out: it may be long, and the channel is named anyway.
 fn lost(error: reqwest::Error) -> Lost {
     let before = error.is_connect() || error.is_builder();
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
+    let text = platform::http::describe(error);
     if before { Lost::Before(text) } else { Lost::After(text) }
 }

@@ -120,14 +120,7 @@ fn body(prompt: &Prompt) -> Value {
 }
 
 fn unreachable(error: reqwest::Error) -> AiError {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    AiError::Unavailable(text)
+    AiError::Unavailable(platform::http::describe(error))
 }
 
 /// The answer where no model is set up.

@@ -31,6 +31,18 @@ pub fn builder() -> reqwest::ClientBuilder {
         .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
 }
 
+/// What went wrong with a call, with its causes. The address is left out: it may be long, or hold a token.
+pub fn describe(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
