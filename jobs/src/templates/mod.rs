@@ -72,8 +72,8 @@ async fn account_of_channel(ctx: &JobContext, id: ChannelInstanceId) -> Result<O
 }
 
 fn opened(ctx: &JobContext, channel: &Channel) -> Result<Option<Account>, JobError> {
-    let (Some(id), Some(token)) = (account_of(channel), accounts::open(ctx, channel, TOKEN)?) else { return Ok(None) };
-    Ok(Some(Account { external_id: id.to_owned(), token, urls: ctx.services.providers.clone() }))
+    let Some(id) = account_of(channel) else { return Ok(None) };
+    Ok(accounts::account(ctx, channel, TOKEN)?.map(|number| Account { external_id: id.to_owned(), ..number }))
 }
 
 /// What a refusal that may pass means for the job. `None`: it will not pass by itself.

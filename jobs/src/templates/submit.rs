@@ -1,6 +1,6 @@
 //! SubmitTemplate: has Meta look at a template.
 
-use super::{POLICY, account, again, deletion, sentence, sync::for_each_page};
+use super::{POLICY, account, again, deletion, sentence, sync::whole_list};
 use crate::{Done, Job, JobContext, JobError, Policy, provider_call};
 use channels::{
     sending::{Account, Then},
@@ -67,13 +67,8 @@ impl SubmitTemplate {
 
     /// Meta has it already: submitted by a run whose answer was lost, or made in WhatsApp Manager.
     async fn adopt(&self, ctx: &JobContext, template: &Template, account: &Account) -> Result<Done, JobError> {
-        let mut found = None;
-        for_each_page(ctx, account, |page| {
-            found = found
-                .take()
-                .or_else(|| page.into_iter().find(|listed| listed.name == template.name && listed.language == template.language));
-        })
-        .await?;
+        let list = whole_list(ctx, account).await?;
+        let found = list.iter().find(|listed| listed.name == template.name && listed.language == template.language);
         let listed = found.ok_or_else(|| JobError::retry("not_listed", "Meta has the template, but does not list it yet"))?;
         let verdict = Verdict::Taken { account: &account.external_id, external_id: &listed.external_id, status: listed.status };
         self.note(ctx, template, verdict).await

@@ -2,11 +2,8 @@
 
 use super::{POLICY, REFUSED, account_of_channel, refused, submission};
 use crate::{Done, Job, JobContext, JobError, Policy, provider_call};
-use channels::{
-    sending::Account,
-    whatsapp_cloud::templates::{self, Listed},
-};
-use domain::ChannelInstanceId;
+use channels::{sending::Account, whatsapp_cloud::templates};
+use domain::{ChannelInstanceId, ListedTemplate};
 use serde::{Deserialize, Serialize};
 use store::{StoreError, templates_at_meta};
 
@@ -28,15 +25,14 @@ impl Job for SyncTemplates {
         let mut conn = ctx.services.pool.acquire().await.map_err(StoreError::from)?;
         let at = templates_at_meta::reading_since(&mut conn).await?;
         drop(conn);
-        let mut list: Vec<templates_at_meta::Listed> = Vec::new();
-        match for_each_page(ctx, &account, |page| list.extend(page.into_iter().map(stored))).await {
+        let list = match whole_list(ctx, &account).await {
             // Messages may go out all the same; another token has it done.
             Err(JobError::Fail { class: REFUSED, message }) => {
                 tracing::warn!(channel = %self.channel_id, message, "Meta does not show the account's templates to this channel's token");
                 return Ok(Done::WITHOUT_EFFECTS);
             }
             read => read?,
-        }
+        };
         let ids: Vec<String> = list.iter().map(|listed| listed.external_id.clone()).collect();
         let mut tx = ctx.begin().await?;
         templates_at_meta::take_over(&mut tx, ctx.tenant, &account.external_id, &list, at).await?;
@@ -50,8 +46,8 @@ impl Job for SyncTemplates {
 }
 
 /// Reads an account's whole list, or fails.
-pub(super) async fn for_each_page(ctx: &JobContext, account: &Account, mut take: impl FnMut(Vec<Listed>)) -> Result<(), JobError> {
-    let mut after: Option<String> = None;
+pub(super) async fn whole_list(ctx: &JobContext, account: &Account) -> Result<Vec<ListedTemplate>, JobError> {
+    let (mut list, mut after) = (Vec::new(), None::<String>);
     for _ in 0..MOST_PAGES {
         let url = templates::list_url(account, after.as_deref());
         let answer = provider_call::get(&ctx.services.http, &url, Some(&account.token)).await;
@@ -61,16 +57,11 @@ pub(super) async fn for_each_page(ctx: &JobContext, account: &Account, mut take:
         }
         let page = templates::read_page(&body);
         let (page, next) = page.ok_or_else(|| JobError::retry("unclear", "Meta's answer is no list of templates"))?;
-        take(page);
-        match next {
-            Some(next) => after = Some(next),
-            None => return Ok(()),
+        list.extend(page);
+        if next.is_none() {
+            return Ok(list);
         }
+        after = next;
     }
     Err(JobError::fail("too_many", format!("an account with more than {MOST_PAGES} pages of templates")))
-}
-
-fn stored(listed: Listed) -> templates_at_meta::Listed {
-    let Listed { external_id, name, language, category, status, components, rejected_reason } = listed;
-    templates_at_meta::Listed { external_id, name, language, category, status, components, rejected_reason }
 }

@@ -53,6 +53,19 @@ pub struct TemplateUpdate {
     pub at: Option<DateTime<Utc>>,
 }
 
+/// A message template as its provider lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedTemplate {
+    pub external_id: String,
+    pub name: String,
+    pub language: String,
+    /// `MARKETING UTILITY AUTHENTICATION`.
+    pub category: String,
+    pub status: TemplateStatus,
+    pub components: Value,
+    pub rejected_reason: Option<String>,
+}
+
 /// `message_templates.status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TemplateStatus {

@@ -10,8 +10,8 @@ pub mod user_role;
 
 pub use change::Change;
 pub use channel_event::{
-    ChannelEvent, Direction, EventBody, Media, MessageEdit, MessageReaction, MessageRevoke, NewMessage, PersonChanged, PersonRef, SeenUpTo,
-    StatusUpdate, TemplateStatus, TemplateUpdate,
+    ChannelEvent, Direction, EventBody, ListedTemplate, Media, MessageEdit, MessageReaction, MessageRevoke, NewMessage, PersonChanged,
+    PersonRef, SeenUpTo, StatusUpdate, TemplateStatus, TemplateUpdate,
 };
 pub use channel_type::{ChannelNaming, ChannelType};
 pub use delivery_status::DeliveryStatus;

@@ -27,25 +27,22 @@ pub async fn find(pool: &PgPool, naming: ChannelNaming, ids: &[String]) -> Resul
     match naming {
         ChannelNaming::ExternalId(kind) => {
             let rows = sqlx::query!(
-                r#"SELECT c.name AS "name!", c.tenant_id AS "tenant_id!", c.id AS "id!", coalesce((t.settings #>> '{webhookConfig,enabled}')::bool, true) AS "enabled!"
-                   FROM (SELECT 0 AS rank, external_id AS name, tenant_id, id FROM channel_instances WHERE type = $1 AND external_id = ANY($2)
+                r#"SELECT DISTINCT ON (c.name) c.name AS "name!", c.tenant_id AS "tenant_id!", c.id AS "id!",
+                          coalesce((t.settings #>> '{webhookConfig,enabled}')::bool, true) AS "enabled!"
+                   FROM (SELECT 0 AS rank, external_id AS name, tenant_id, id, created_at FROM channel_instances
+                         WHERE type = $1 AND external_id = ANY($2)
                          UNION ALL
-                         (SELECT DISTINCT ON (config ->> 'businessAccountId') 1, config ->> 'businessAccountId', tenant_id, id FROM channel_instances
-                          WHERE $1 = 'WHATSAPP' AND type = 'WHATSAPP' AND config ->> 'businessAccountId' = ANY($2) AND external_id IS NOT NULL
-                          ORDER BY config ->> 'businessAccountId', created_at, id)) c
-                   JOIN tenants t ON t.id = c.tenant_id ORDER BY c.rank"#,
+                         SELECT 1, config ->> 'businessAccountId', tenant_id, id, created_at FROM channel_instances
+                         WHERE $1 = 'WHATSAPP' AND type = 'WHATSAPP' AND config ->> 'businessAccountId' = ANY($2) AND external_id IS NOT NULL) c
+                   JOIN tenants t ON t.id = c.tenant_id
+                   -- Nobody takes a number by naming it as their account.
+                   ORDER BY c.name, c.rank, c.created_at, c.id"#,
                 kind.as_str(),
                 ids
             )
             .fetch_all(pool)
             .await?;
-            let mut named: Vec<(String, FoundChannel)> = Vec::with_capacity(rows.len());
-            for row in rows {
-                if named.iter().all(|(name, _)| *name != row.name) {
-                    named.push((row.name, found(row.tenant_id, row.id, kind, row.enabled)));
-                }
-            }
-            Ok(named)
+            Ok(rows.into_iter().map(|row| (row.name, found(row.tenant_id, row.id, kind, row.enabled))).collect())
         }
         ChannelNaming::InstanceId => {
             let ids: Vec<Uuid> = ids.iter().filter_map(|id| Uuid::try_parse(id).ok()).collect();

@@ -2,21 +2,8 @@
 
 use crate::StoreError;
 use chrono::{DateTime, Utc};
-use domain::{TemplateId, TemplateStatus, TenantId};
-use serde_json::Value;
+use domain::{ListedTemplate, TemplateId, TemplateStatus, TenantId};
 use sqlx::PgConnection;
-
-/// A template in a provider's list.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    pub external_id: String,
-    pub name: String,
-    pub language: String,
-    pub category: String,
-    pub status: TemplateStatus,
-    pub components: Value,
-    pub rejected_reason: Option<String>,
-}
 
 /// What became of a template that was submitted.
 #[derive(Clone, Copy, Debug)]
@@ -67,12 +54,12 @@ pub async fn reading_since(conn: &mut PgConnection) -> Result<DateTime<Utc>, Sto
     Ok(sqlx::query_scalar!(r#"SELECT date_trunc('second', now()) AS "now!""#).fetch_one(conn).await?)
 }
 
-/// Takes over a page of an account's list as it was at `at`. News that are later stay, and so do templates of another account.
+/// Takes over an account's list as it was at `at`. News that are later stay, and so do templates of another account.
 pub async fn take_over(
     conn: &mut PgConnection,
     tenant: TenantId,
     account: &str,
-    page: &[Listed],
+    list: &[ListedTemplate],
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
@@ -95,14 +82,14 @@ pub async fn take_over(
         tenant.0,
         account,
         at,
-        &page.iter().map(|_| TemplateId::generate().0).collect::<Vec<_>>(),
-        &page.iter().map(|template| template.name.clone()).collect::<Vec<_>>(),
-        &page.iter().map(|template| template.language.clone()).collect::<Vec<_>>(),
-        &page.iter().map(|template| template.category.clone()).collect::<Vec<_>>(),
-        &page.iter().map(|template| template.status.as_str().to_owned()).collect::<Vec<_>>(),
-        &page.iter().map(|template| template.external_id.clone()).collect::<Vec<_>>(),
-        &page.iter().map(|template| template.components.clone()).collect::<Vec<_>>(),
-        &page.iter().map(|template| template.rejected_reason.clone()).collect::<Vec<_>>() as _
+        &list.iter().map(|_| TemplateId::generate().0).collect::<Vec<_>>(),
+        &list.iter().map(|template| template.name.clone()).collect::<Vec<_>>(),
+        &list.iter().map(|template| template.language.clone()).collect::<Vec<_>>(),
+        &list.iter().map(|template| template.category.clone()).collect::<Vec<_>>(),
+        &list.iter().map(|template| template.status.as_str().to_owned()).collect::<Vec<_>>(),
+        &list.iter().map(|template| template.external_id.clone()).collect::<Vec<_>>(),
+        &list.iter().map(|template| template.components.clone()).collect::<Vec<_>>(),
+        &list.iter().map(|template| template.rejected_reason.clone()).collect::<Vec<_>>() as _
     )
     .execute(conn)
     .await?;

@@ -5,6 +5,7 @@ mod changes;
 mod ingest;
 mod interactive;
 mod lanes;
+mod lost_connections;
 mod media;
 mod merging;
 mod messenger;

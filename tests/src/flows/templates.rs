@@ -3,7 +3,7 @@
 //! <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/message_template_status_update>.
 
 use super::sending::NUMBER;
-use crate::harness::{App, CUT, Database, Provider, Received, SENDING, User, until};
+use crate::harness::{App, CUT, Database, Provider, Received, SENDING, User, text_to, until};
 use serde_json::{Value, json};
 
 const ACCOUNT: &str = "102290129340398";
@@ -254,4 +254,17 @@ async fn another_tenant_that_names_the_same_account_neither_hears_of_it_nor_is_t
     assert_eq!(shop.shown(&id).await["status"], "APPROVED");
     assert_eq!(shop.app.get(&eve, "/api/templates").await.expect(200)["data"]["templates"][0]["status"], "PENDING");
     shop.app.get(&eve, &format!("/api/templates/{id}")).await.expect(404);
+}
+
+#[tokio::test]
+async fn nobody_takes_a_number_by_naming_it_as_their_account() {
+    let shop = Shop::open().await;
+    let eve = shop.app.register("eve").await;
+    let config = json!({"phoneNumberId": "999000999", "accessToken": "token of eve", "businessAccountId": NUMBER});
+    shop.app.post(&eve, "/api/channels", json!({"type": "WHATSAPP", "name": "W", "config": config})).await.expect(201);
+    // Older than the number's own channel, too.
+    shop.app.db.run("UPDATE channel_instances SET created_at = created_at - interval '1 day' WHERE external_id = '999000999'").await;
+    shop.hears(&text_to(NUMBER, "15551230001", "wamid.1", "for ann", 60)).await;
+    let owner = shop.app.db.count("SELECT tenant_id::int8 FROM chat_messages WHERE external_id = 'wamid.1'").await;
+    assert_eq!(owner, shop.ann.tenant_number);
 }

@@ -12,7 +12,7 @@ use crate::{
     meta_graph::{self, Meaning},
     sending::{Account, Answer, Call, Refusal, Then},
 };
-use domain::{EventBody, TemplateStatus, TemplateUpdate};
+use domain::{EventBody, ListedTemplate, TemplateStatus, TemplateUpdate};
 use platform::Secret;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -21,6 +21,9 @@ use std::time::Duration;
 pub const TOKEN: &str = "accessToken";
 /// The channel's setting that names the account.
 pub const ACCOUNT: &str = "businessAccountId";
+/// Subcodes of what Meta does not take: it has a template of this name and language, or is still deleting one.
+const ALREADY_THERE: i64 = 2_388_024;
+const BEING_DELETED: i64 = 2_388_023;
 /// Templates on one page: some kilobytes each.
 const PAGE: usize = 50;
 
@@ -47,19 +50,6 @@ pub enum Submission {
     Unclear(String),
 }
 
-/// A template as Meta lists it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
-    pub external_id: String,
-    pub name: String,
-    pub language: String,
-    /// `MARKETING UTILITY AUTHENTICATION`.
-    pub category: String,
-    pub status: TemplateStatus,
-    pub components: Value,
-    pub rejected_reason: Option<String>,
-}
-
 /// The call that submits a template.
 pub fn submit(account: &Account, draft: &Draft<'_>) -> Call {
     let url = meta_graph::edge(&account.urls.meta_graph, &account.external_id, "message_templates");
@@ -69,8 +59,6 @@ pub fn submit(account: &Account, draft: &Draft<'_>) -> Call {
 
 /// What the answer to it means.
 pub fn read_submission(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Submission {
-    /// A code of its own among those of what Meta does not take; "already exists" and "is being deleted".
-    const TAKEN: [i64; 2] = [2_388_024, 2_388_023];
     let answer = meta_graph::read((status, retry_after, body), |body| body.get("id").and_then(Value::as_str), meaning);
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     match answer {
@@ -78,14 +66,10 @@ pub fn read_submission(status: u16, retry_after: Option<Duration>, body: &[u8]) 
             let status = body.get("status").and_then(Value::as_str).and_then(status_of);
             Submission::Taken { external_id, status: status.unwrap_or(TemplateStatus::Pending) }
         }
-        Answer::Refused(_) if body.pointer("/error/error_subcode").and_then(Value::as_i64) == TAKEN.first().copied() => {
-            Submission::AlreadyThere
-        }
-        // The name is free again in a while.
-        Answer::Refused(refusal) if body.pointer("/error/error_subcode").and_then(Value::as_i64) == TAKEN.get(1).copied() => {
-            Submission::Refused(Refusal { then: Then::Unavailable, ..refusal })
-        }
-        Answer::Refused(refusal) => Submission::Refused(refusal),
+        Answer::Refused(refusal) => match body.pointer("/error/error_subcode").and_then(Value::as_i64) {
+            Some(ALREADY_THERE) => Submission::AlreadyThere,
+            _ => Submission::Refused(refusal),
+        },
         Answer::Unclear(what) => Submission::Unclear(what),
     }
 }
@@ -100,10 +84,12 @@ pub fn read_refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> 
     }
 }
 
-fn meaning(code: i64, _subcode: i64) -> Option<Meaning> {
-    match code {
-        80_008 => Some((meta_graph::wait(60), "Meta takes no more templates just now")),
-        100 | 192 | 368 | 2_388_040..=2_388_299 => Some((Then::GiveUp, "Meta does not take the template as it is")),
+fn meaning(code: i64, subcode: i64) -> Option<Meaning> {
+    match (code, subcode) {
+        // The name is free again in a while.
+        (_, BEING_DELETED) => Some((Then::Unavailable, "Meta is still deleting a template of this name")),
+        (80_008, _) => Some((meta_graph::wait(60), "Meta takes no more templates just now")),
+        (100, _) => Some((Then::GiveUp, "Meta does not take the template as it is")),
         _ => None,
     }
 }
@@ -133,7 +119,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// A page: its templates, and the cursor of the next one. `None`: this is no page.
-pub fn read_page(body: &[u8]) -> Option<(Vec<Listed>, Option<String>)> {
+pub fn read_page(body: &[u8]) -> Option<(Vec<ListedTemplate>, Option<String>)> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let listed = body.get("data")?.as_array()?.iter().filter_map(listed).collect();
     let more = body.pointer("/paging/next").is_some_and(Value::is_string);
@@ -141,11 +127,11 @@ pub fn read_page(body: &[u8]) -> Option<(Vec<Listed>, Option<String>)> {
     Some((listed, after))
 }
 
-fn listed(template: &Value) -> Option<Listed> {
+fn listed(template: &Value) -> Option<ListedTemplate> {
     let text =
         |name: &str| template.get(name).and_then(Value::as_str).filter(|text| !text.is_empty() && !text.contains('\0')).map(str::to_owned);
     let status = text("status").as_deref().and_then(status_of)?;
-    Some(Listed {
+    Some(ListedTemplate {
         external_id: text("id")?,
         name: text("name")?,
         language: text("language")?,
