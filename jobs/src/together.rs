@@ -3,6 +3,9 @@
 use std::{fmt, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
+/// A lot of so many says that there is load.
+const MANY: usize = 8;
+
 /// A task that does it. It ends with the last asker.
 pub struct Together<Q, A>(mpsc::Sender<(Q, oneshot::Sender<A>)>);
 
@@ -13,7 +16,7 @@ impl<Q, A> fmt::Debug for Together<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
-    /// `work` answers up to `most` at a time, in their order; or none of them, when it did not succeed. After a lot of several the next one gathers for
+    /// `work` answers up to `most` at a time, in their order; or none of them, when it did not succeed. After a large lot the next one gathers for
     /// `gather`: under load larger lots cost much less.
     pub fn start<W, F>(most: usize, gather: Duration, mut work: W) -> Self
     where
@@ -24,13 +27,13 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
         tokio::spawn(async move {
             let mut lot = Vec::with_capacity(most);
             while receiver.recv_many(&mut lot, most).await > 0 {
-                let several = lot.len() > 1;
+                let many = lot.len() >= MANY.min(most);
                 let (questions, askers): (Vec<Q>, Vec<_>) = lot.drain(..).unzip();
                 for (asker, answer) in askers.into_iter().zip(work(questions).await) {
                     // Nobody waits any more when the run was given up meanwhile.
                     drop(asker.send(answer));
                 }
-                if several && !gather.is_zero() {
+                if many && !gather.is_zero() {
                     tokio::time::sleep(gather).await;
                 }
             }

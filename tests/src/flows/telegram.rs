@@ -1,6 +1,10 @@
 //! Telegram bots, both ways. Updates and the scripted provider are written from <https://core.telegram.org/bots/api>.
 
 use crate::harness::{App, CUT, Database, Provider, Received, SENDING, User, until};
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::TestRunner,
+};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11";
@@ -270,4 +274,92 @@ async fn a_group_that_has_moved_is_written_to_where_it_is() {
     .await;
     bot.until_status(&id, "SENT").await;
     assert_eq!(bot.sent()[1]["chat_id"], json!(-1_042));
+}
+
+/// What a person and their group said, at any moment; ids of this schedule's own. Some happen in one second: the update's number tells
+/// which came first.
+fn story(base: i64) -> Vec<Value> {
+    let (person, group, moved) = (70_000 + base, -50_000 - base, -1_000_000 - base);
+    let at = 1_760_000_000;
+    let from = json!({"id": person, "first_name": "Ada"});
+    let said = |chat: i64, kind: &str, id: i64, more: Value| {
+        let mut message = json!({"message_id": id, "date": at + id, "from": from, "chat": {"id": chat, "type": kind, "title": "Club"}});
+        message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        message
+    };
+    let private = |id: i64, more: Value| said(person, "private", id, more);
+    let reaction = |date: i64, emojis: &[&str]| {
+        let new: Vec<Value> = emojis.iter().map(|emoji| json!({"type": "emoji", "emoji": emoji})).collect();
+        json!({"chat": {"id": person, "type": "private"}, "message_id": 1, "date": at + date, "user": from, "old_reaction": [], "new_reaction": new})
+    };
+    let picture = |caption: &str| json!({"photo": [{"file_id": "LARGE", "width": 900}], "caption": caption});
+    let updates = [
+        ("message", private(1, json!({"text": "helo"}))),
+        ("edited_message", private(1, json!({"text": "hallo", "edit_date": at + 20}))),
+        ("edited_message", private(1, json!({"text": "hello", "edit_date": at + 20}))),
+        ("message", private(2, picture("ours"))),
+        (
+            "edited_message",
+            private(2, {
+                let mut new = picture("theirs");
+                new["edit_date"] = json!(at + 30);
+                new
+            }),
+        ),
+        ("message_reaction", reaction(40, &["👍"])),
+        ("message_reaction", reaction(40, &[])),
+        ("message_reaction", reaction(40, &["❤"])),
+        ("callback_query", json!({"id": format!("Q{base}"), "from": from, "message": private(1, json!({"text": "hello"})), "data": "yes"})),
+        ("message", said(group, "group", 5, json!({"text": "hi all"}))),
+        ("message", said(group, "group", 6, json!({"migrate_to_chat_id": moved}))),
+        ("message", said(moved, "supergroup", 1, json!({"migrate_from_chat_id": group}))),
+        ("message", said(moved, "supergroup", 2, json!({"text": "still us"}))),
+    ];
+    let numbered = updates.into_iter().zip(base..).map(|((kind, update), number)| json!({"update_id": number, kind: update}));
+    numbered.collect()
+}
+
+#[tokio::test]
+async fn any_schedule_of_the_same_updates_ends_the_same() {
+    let bot = Bot::connect().await;
+    let mut runner = TestRunner::deterministic();
+    let expected = [
+        "moved:1 system system migrate from chat id -",
+        "moved:2 inbound text still us -",
+        "group:5 inbound text hi all -",
+        "group:6 system system migrate to chat id -",
+        "private:1 inbound text hello ❤",
+        "private:2 inbound image theirs -",
+        "callback:Q inbound button yes -",
+    ];
+    for round in 0..12_usize {
+        let base = 100 * (i64::try_from(round).unwrap() + 1);
+        let updates = story(base);
+        // Each update once or twice, in any order, some of them waiting together.
+        let twice: Vec<Value> = updates.iter().chain(updates.iter().step_by(round % 3 + 1)).cloned().collect();
+        let order = proptest::strategy::Just(twice).prop_shuffle().new_tree(&mut runner).unwrap().current();
+        for together in order.chunks(round % 5 + 1) {
+            for update in together {
+                bot.update(update).await;
+            }
+            bot.app.drain().await;
+        }
+        let names = [(70_000 + base).to_string(), (-50_000 - base).to_string(), (-1_000_000 - base).to_string(), format!("Q{base}")];
+        let of_round = format!(
+            "m.external_id LIKE '{}:%' OR m.external_id LIKE '{}:%' OR m.external_id LIKE '{}:%' OR m.external_id = 'callback:{}'",
+            names[0], names[1], names[2], names[3]
+        );
+        let sql = format!(
+            "SELECT m.external_id || ' ' || m.direction || ' ' || m.message_type || ' ' || coalesce(m.content, '-') || ' ' ||
+                    coalesce((SELECT string_agg(r.value ->> 'emoji', ',') FROM jsonb_each(m.reactions) r), '-')
+             FROM chat_messages m WHERE {of_round} ORDER BY 1"
+        );
+        let plain =
+            |row: String| names.iter().zip(["private", "group", "moved", "Q"]).fold(row, |row, (name, plain)| row.replace(name, plain));
+        let state: Vec<String> = bot.app.db.texts(&sql).await.into_iter().map(plain).collect();
+        assert_eq!(state, expected, "schedule {round}: {order:?}");
+        let conversations =
+            bot.app.db.count(&format!("SELECT count(DISTINCT m.conversation_id) FROM chat_messages m WHERE {of_round}")).await;
+        assert_eq!(conversations, 2, "the person's and the group's, which moved: schedule {round}: {order:?}");
+    }
 }

@@ -21,7 +21,8 @@ const BUSY: Duration = Duration::from_millis(3);
 /// less per webhook, and one at a time leaves room for those who take webhooks. A quiet queue does not wait.
 const GATHER_FROM: i32 = 20;
 const GATHER: Duration = Duration::from_millis(20);
-/// After several single jobs, the next ones gather for so long: a statement for each would cost more than the jobs.
+/// After so many single jobs, the next ones gather for so long: a statement for each would cost more than the jobs.
+const MANY_SINGLE: usize = 8;
 const GATHER_SINGLE: Duration = Duration::from_millis(8);
 /// The pause after a failure.
 const TROUBLE: Duration = Duration::from_millis(200);
@@ -152,9 +153,9 @@ impl<D: Dispatch> Feeder<D> {
             return Ok(if waiting.hints > 0 || !left.is_empty() { Round::Busy } else { Round::Idle });
         }
         metrics::counter!("switchboard_hints_dispatched_total", "queue" => name).increment(hints.len() as u64);
-        let several = hints.len() > 1;
+        let many = hints.len() >= MANY_SINGLE;
         self.leading.dispatch.push(name, hints).await?;
-        if self.queue.batch_weight.is_none() && several {
+        if self.queue.batch_weight.is_none() && many {
             return Ok(Round::Gathering(Instant::now() + GATHER_SINGLE));
         }
         if self.queue.batch_weight.is_some() && weight >= GATHER_FROM {

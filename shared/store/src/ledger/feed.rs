@@ -99,8 +99,10 @@ pub async fn promote_due(pool: &PgPool, queue: &str, limit: i64) -> Result<u64, 
     let result = sqlx::query!(
         r#"
         UPDATE jobs SET run_at = NULL, scheduled = false, position = nextval('job_positions')
-        WHERE id IN (SELECT id FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at <= ledger_now()
-                     ORDER BY queue, run_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        -- An array, for it is read once. IN may become a join that reads it again for every job there is: so plans a server that
+        -- last saw the table empty.
+        WHERE id = ANY(ARRAY(SELECT id FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at <= ledger_now()
+                             ORDER BY queue, run_at LIMIT $2 FOR UPDATE SKIP LOCKED))
         "#,
         queue,
         limit

@@ -37,8 +37,9 @@ pub async fn rescue(pool: &PgPool, limit_seconds: f64, max_crashes: i16) -> Resu
         UPDATE jobs SET state = 'queued', locked_by = NULL, run_at = NULL, position = nextval('job_positions'),
                attempt = attempt - 1, crashes = crashes + 1, errors = errors || jsonb_build_array($1::jsonb || jsonb_build_object('at', ledger_now()))
         -- locked_by, and no order: so that it is found by jobs_running, not by a walk over all that waits.
-        WHERE id IN (SELECT id FROM jobs j WHERE state = 'running' AND locked_by IS NOT NULL
-                       AND NOT EXISTS (SELECT FROM job_workers w WHERE w.id = j.locked_by) FOR UPDATE SKIP LOCKED)
+        -- An array, for it is read once: see `promote_due`.
+        WHERE id = ANY(ARRAY(SELECT id FROM jobs j WHERE state = 'running' AND locked_by IS NOT NULL
+                               AND NOT EXISTS (SELECT FROM job_workers w WHERE w.id = j.locked_by) FOR UPDATE SKIP LOCKED))
         RETURNING id
         "#,
         error
@@ -58,7 +59,7 @@ pub async fn rescue(pool: &PgPool, limit_seconds: f64, max_crashes: i16) -> Resu
               WHERE n.id = ANY(ARRAY(
                 SELECT h.id FROM settled s CROSS JOIN LATERAL (
                   SELECT j.id FROM jobs j WHERE j.kind = s.kind AND j.ordering_key = s.ordering_key AND j.id <> s.id AND NOT j.scheduled
-                  ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.state = 'queued' AND n.run_at IS NULL)
+                  ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.locked_by IS NULL AND n.run_at IS NULL)
         SELECT id AS "id!" FROM settled
         "#,
         &requeued,

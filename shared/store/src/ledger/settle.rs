@@ -1,5 +1,5 @@
 //! Ending a run. Every statement is fenced by `locked_by`: a worker that was declared dead settles nothing. None names
-//! `state = 'running'`: with it the planner takes `jobs_running`, a walk over every dead entry of the worker.
+//! `state`: with it the planner takes a partial index, and walks over every dead entry of the worker, or over all that waits.
 
 use super::Run;
 use crate::StoreError;
@@ -51,7 +51,7 @@ pub async fn complete(conn: &mut PgConnection, worker: WorkerId, ids: &[JobId], 
               WHERE n.id = ANY(ARRAY(
                 SELECT h.id FROM settled s CROSS JOIN LATERAL (
                   SELECT j.id FROM jobs j WHERE j.kind = s.kind AND j.ordering_key = s.ordering_key AND j.id <> ALL($1) AND NOT j.scheduled
-                  ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.state = 'queued' AND n.run_at IS NULL)
+                  ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.locked_by IS NULL AND n.run_at IS NULL)
             SELECT id AS "id!" FROM settled
             "#,
             &ids,
@@ -83,13 +83,15 @@ pub async fn delay(conn: &mut PgConnection, worker: WorkerId, delays: &[Delay]) 
     let rows = sqlx::query_scalar!(
         r#"
         UPDATE jobs j
-        SET state = 'queued', locked_by = NULL, run_at = ledger_now() + make_interval(secs => d.after), position = nextval('job_positions'),
-            attempt = attempt - d.free::int::int2, crashes = crashes + d.suspect::int::int2,
-            errors = CASE WHEN d.error IS NULL THEN errors
-                          WHEN jsonb_array_length(errors) >= 20 THEN (errors - 0) || jsonb_build_array(d.error)
-                          ELSE errors || jsonb_build_array(d.error) END
-        FROM unnest($2::uuid[], $3::float8[], $4::bool[], $5::bool[], $6::jsonb[], $7::int8[]) d(id, after, free, suspect, error, position)
-        WHERE j.id = d.id AND j.position = d.position AND j.locked_by = $1 AND NOT j.cancel_requested
+        SET state = 'queued', locked_by = NULL, position = nextval('job_positions'),
+            run_at = ledger_now() + make_interval(secs => ($3::float8[])[array_position($2, j.id)]),
+            attempt = attempt - ($4::bool[])[array_position($2, j.id)]::int::int2,
+            crashes = crashes + ($5::bool[])[array_position($2, j.id)]::int::int2,
+            errors = CASE WHEN ($6::jsonb[])[array_position($2, j.id)] IS NULL THEN errors
+                          ELSE CASE WHEN jsonb_array_length(errors) >= 20 THEN errors - 0 ELSE errors END
+                               || jsonb_build_array(($6::jsonb[])[array_position($2, j.id)]) END
+        -- No join: it may become a walk over all jobs.
+        WHERE j.id = ANY($2::uuid[]) AND j.position = ($7::int8[])[array_position($2, j.id)] AND j.locked_by = $1 AND NOT j.cancel_requested
         RETURNING j.id
         "#,
         worker.0,
@@ -109,20 +111,19 @@ pub async fn delay(conn: &mut PgConnection, worker: WorkerId, delays: &[Delay]) 
 pub async fn bury(conn: &mut PgConnection, worker: WorkerId, burials: &[Burial]) -> Result<Vec<JobId>, StoreError> {
     let rows = sqlx::query_scalar!(
         r#"
-        WITH b AS (SELECT * FROM unnest($2::uuid[], $3::text[], $4::jsonb[]) b(id, fingerprint, error)),
-        settled AS (DELETE FROM jobs j USING b WHERE j.id = b.id AND j.locked_by = $1
-                    RETURNING j.*, b.fingerprint, b.error),
+        WITH settled AS (DELETE FROM jobs WHERE id = ANY($2::uuid[]) AND locked_by = $1 RETURNING *),
         dead AS (
           INSERT INTO jobs_dead (id, kind, queue, tenant_id, priority, ordering_key, weight, attempt, crashes, max_attempts,
                                  idempotency_key, fingerprint, trace, args, errors, created_at, died_at)
           SELECT id, kind, queue, tenant_id, priority, ordering_key, weight, attempt, crashes, max_attempts,
-                 idempotency_key, fingerprint, trace, args, errors || jsonb_build_array(error), created_at, ledger_now() FROM settled),
+                 idempotency_key, b.fingerprint, trace, args, errors || jsonb_build_array(b.error), created_at, ledger_now()
+          FROM settled JOIN unnest($2::uuid[], $3::text[], $4::jsonb[]) b(id, fingerprint, error) USING (id)),
         next AS (
           UPDATE jobs n SET position = nextval('job_positions')
               WHERE n.id = ANY(ARRAY(
                 SELECT h.id FROM settled s CROSS JOIN LATERAL (
                   SELECT j.id FROM jobs j WHERE j.kind = s.kind AND j.ordering_key = s.ordering_key AND j.id <> s.id AND NOT j.scheduled
-                  ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.state = 'queued' AND n.run_at IS NULL)
+                  ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.locked_by IS NULL AND n.run_at IS NULL)
         SELECT id AS "id!" FROM settled
         "#,
         worker.0,
@@ -149,7 +150,7 @@ pub async fn cancel(conn: &mut PgConnection, worker: WorkerId, ids: &[JobId]) ->
               WHERE n.id = ANY(ARRAY(
                 SELECT h.id FROM settled s CROSS JOIN LATERAL (
                   SELECT j.id FROM jobs j WHERE j.kind = s.kind AND j.ordering_key = s.ordering_key AND j.id <> ALL($1) AND NOT j.scheduled
-                  ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.state = 'queued' AND n.run_at IS NULL)
+                  ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.locked_by IS NULL AND n.run_at IS NULL)
         SELECT id AS "id!" FROM settled
         "#,
         &ids.iter().map(|id| id.0).collect::<Vec<_>>(),

@@ -120,19 +120,19 @@ pub async fn cancel(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Opt
           WHERE ($1::uuid[] IS NULL OR id = ANY($1)) AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR queue = $3)
             AND ($4::int4 IS NULL OR tenant_id = $4) AND ($5::uuid IS NULL OR id > $5)
           ORDER BY id LIMIT $6 FOR UPDATE),
-        asked AS (UPDATE jobs j SET cancel_requested = true FROM picked p WHERE j.id = p.id AND p.state = 'running' RETURNING j.id),
-        removed AS (DELETE FROM jobs j USING picked p WHERE j.id = p.id AND p.state = 'queued' RETURNING j.*),
+        asked AS (UPDATE jobs j SET cancel_requested = true WHERE j.id = ANY(ARRAY(SELECT id FROM picked WHERE state = 'running')) RETURNING j.id),
+        removed AS (DELETE FROM jobs j WHERE j.id = ANY(ARRAY(SELECT id FROM picked WHERE state = 'queued')) RETURNING j.*),
         done AS (
           INSERT INTO jobs_done (finished_on, id, kind, queue, tenant_id, state, attempt, crashes, trace, args, errors, created_at, started_at, finished_at)
           SELECT (ledger_now() AT TIME ZONE 'utc')::date, id, kind, queue, tenant_id, 'cancelled', attempt, crashes, trace, args,
                  nullif(errors, '[]'), created_at, started_at, ledger_now() FROM removed),
         next AS (
           UPDATE jobs n SET position = nextval('job_positions')
-          FROM (SELECT DISTINCT ON (j.kind, j.ordering_key) j.id
-                FROM removed s JOIN jobs j ON j.kind = s.kind AND j.ordering_key = s.ordering_key
-                WHERE NOT j.scheduled AND NOT EXISTS (SELECT FROM removed r WHERE r.id = j.id)
-                ORDER BY j.kind, j.ordering_key, j.ordering_seq) h
-          WHERE n.id = h.id AND n.state = 'queued' AND n.run_at IS NULL)
+          WHERE n.id = ANY(ARRAY(
+            SELECT h.id FROM removed s CROSS JOIN LATERAL (
+              SELECT j.id FROM jobs j WHERE j.kind = s.kind AND j.ordering_key = s.ordering_key AND NOT j.scheduled
+                AND NOT EXISTS (SELECT FROM removed r WHERE r.id = j.id)
+              ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.locked_by IS NULL AND n.run_at IS NULL)
         SELECT (SELECT count(*) FROM picked) AS "examined!", (SELECT count(*) FROM removed) + (SELECT count(*) FROM asked) AS "affected!",
                (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last
         "#,
