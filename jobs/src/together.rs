@@ -27,7 +27,7 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
         tokio::spawn(async move {
             let mut lot = Vec::with_capacity(most);
             while receiver.recv_many(&mut lot, most).await > 0 {
-                let many = lot.len() >= MANY.min(most);
+                let many = lot.len() >= MANY;
                 let (questions, askers): (Vec<Q>, Vec<_>) = lot.drain(..).unzip();
                 for (asker, answer) in askers.into_iter().zip(work(questions).await) {
                     // Nobody waits any more when the run was given up meanwhile.
