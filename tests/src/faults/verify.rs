@@ -197,7 +197,10 @@ async fn the_comparison_notices_what_is_lost_doubled_or_wrong() {
         ("UPDATE chat_messages SET external_id = 'another' WHERE id = (SELECT id FROM chat_messages WHERE direction = 'inbound' LIMIT 1)", "was never sent"),
         ("UPDATE chat_conversations SET unread_count = unread_count + 1 WHERE id = (SELECT id FROM chat_conversations LIMIT 1)", "unread_count: "),
         ("UPDATE chat_conversations SET human_epoch = human_epoch + 1 WHERE id = (SELECT id FROM chat_conversations LIMIT 1)", "human_epoch: "),
-        ("UPDATE chat_messages SET status = 'sent' WHERE status IN ('delivered', 'read')", "progress of "),
+        (
+            "UPDATE chat_messages SET direction = 'outbound', status = 'read' WHERE id = (SELECT id FROM chat_messages WHERE direction = 'inbound' LIMIT 1)",
+            "progress of ",
+        ),
         ("INSERT INTO jobs_done SELECT * FROM jobs_done LIMIT 1", "done twice: "),
         ("DELETE FROM raw_webhook_events", "fewer raw events"),
         (
