@@ -25,6 +25,8 @@ find_postgres() {
 
 find_redis() { command -v redis-server || command -v valkey-server; }
 
+find_chromium() { command -v "${SWITCHBOARD_CHROMIUM:-chromium}" || command -v chromium-browser || command -v google-chrome; }
+
 # --- installing --------------------------------------------------------------------------------------------------
 
 as_root() {
@@ -34,13 +36,14 @@ as_root() {
   fi
 }
 
-# need_services [postgres] [redis]: installs those that are missing, and a C compiler if there is none.
+# need_services [postgres] [redis] [chromium]: installs those that are missing, and a C compiler if there is none.
 need_services() {
   local service missing=''
   for service in "$@"; do
     case $service in
       postgres) find_postgres >/dev/null || missing="$missing postgres" ;;
       redis) find_redis >/dev/null || missing="$missing redis" ;;
+      chromium) find_chromium >/dev/null || missing="$missing chromium" ;;
     esac
   done
   command -v cc >/dev/null || missing="$missing cc"
@@ -54,6 +57,7 @@ need_services() {
     case $service in
       postgres) find_postgres >/dev/null || die "the packages of this system hold no Postgres $min_postgres or later: install one (https://www.postgresql.org/download/), or set DATABASE_URL" ;;
       redis) find_redis >/dev/null || die "Redis was installed but redis-server is not on the PATH; set REDIS_URL to use another" ;;
+      chromium) find_chromium >/dev/null || die "the packages of this system hold no Chromium: install it, or set SWITCHBOARD_CHROMIUM to a browser of its kind" ;;
     esac
   done
 }
@@ -63,7 +67,7 @@ need_services() {
 install_apt() {
   local packages='' held=no service clusters_before
   for service in "$@"; do
-    case $service in postgres) packages="$packages postgresql" ;; redis) packages="$packages redis-server" ;; cc) packages="$packages gcc libc6-dev" ;; esac
+    case $service in postgres) packages="$packages postgresql" ;; redis) packages="$packages redis-server" ;; chromium) packages="$packages chromium" ;; cc) packages="$packages gcc libc6-dev" ;; esac
   done
   say "installing with apt-get:$packages (only the programs are needed: private instances are run, no system service is started)"
   clusters_before=$(ls -d /etc/postgresql/*/* 2>/dev/null || true)
@@ -87,7 +91,7 @@ install_apt() {
 install_dnf() { # dnf neither starts nor enables what it installs
   local packages='' service
   for service in "$@"; do
-    case $service in postgres) packages="$packages postgresql-server" ;; redis) packages="$packages redis" ;; cc) packages="$packages gcc" ;; esac
+    case $service in postgres) packages="$packages postgresql-server" ;; redis) packages="$packages redis" ;; chromium) packages="$packages chromium" ;; cc) packages="$packages gcc" ;; esac
   done
   say "installing with dnf:$packages (no system service is started)"
   as_root dnf install -qy $packages >&2 || { case "$packages" in *redis*) as_root dnf install -qy ${packages/redis/valkey} >&2 ;; *) false ;; esac; } ||
@@ -97,7 +101,7 @@ install_dnf() { # dnf neither starts nor enables what it installs
 install_brew() { # brew neither starts nor enables what it installs
   local packages='' service
   for service in "$@"; do
-    case $service in postgres) packages="$packages postgresql@17" ;; redis) packages="$packages redis" ;; cc) die "no C compiler: run xcode-select --install" ;; esac
+    case $service in postgres) packages="$packages postgresql@17" ;; redis) packages="$packages redis" ;; chromium) packages="$packages chromium" ;; cc) die "no C compiler: run xcode-select --install" ;; esac
   done
   say "installing with brew:$packages (no system service is started)"
   brew install -q $packages >&2 || die "brew could not install:$packages"

@@ -3,6 +3,7 @@
 use crate::{
     App,
     auth::{KeyError, Passwords, Provider, RefreshTokens, Sessions, Tokens},
+    chat::Ears,
     health::Health,
     ingress::{Backlog, ChannelSecrets, GroupCommit, Inbox, Intake, LARGEST_KIB, Limits, Measures, MetaWebhook, Seldom, TelegramWebhook},
     middleware::{self, rate_limit::Limiter},
@@ -111,21 +112,15 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
     };
     let telegram = TelegramWebhook { intake, secrets, unverified: Seldom::default() };
     let health = Arc::new(Health::new(pool.clone(), redis.clone(), clock.clone()));
-    let app = shared_state(config, address, inbox.clone(), waker, redis, (clock, health.clone()), sealing)?;
     let mut chores = JoinSet::new();
+    let ears = Ears::new(redis.clone(), &mut chores);
+    let app = shared_state(config, address, inbox.clone(), (waker, ears), redis, (clock, health.clone()), sealing)?;
     let (realtime, sockets) = Realtime::start(&app, &config.http.socket_path, app.hub.redis.clone(), &mut chores);
-    let routes = routes::all(routes::Parts {
-        sockets,
-        app,
-        webhook,
-        telegram,
-        health,
-        metrics: config.metrics_port.is_none().then_some(metrics),
-        origins: config.http.cors_origins.clone(),
-    })?;
+    let routes =
+        routes::all(routes::Parts { sockets, app, webhook, telegram, health, metrics: config.metrics_port.is_none().then_some(metrics) })?;
     let server = Server::new(acceptor);
     let handle = server.handle();
-    let server = tokio::spawn(server.try_serve(middleware::around(Service::new(routes), config.development)));
+    let server = tokio::spawn(server.try_serve(middleware::around(Service::new(routes), config.development, &config.http.cors_origins)));
     chores.spawn(partitions::keep_making(pool.clone()));
     chores.spawn(async move { backlog.watch(pool).await });
     Ok(Running { address, handle, server, realtime, inbox, writer, chores })
@@ -135,7 +130,7 @@ fn shared_state(
     config: &Config,
     address: SocketAddr,
     inbox: Inbox,
-    waker: Waker,
+    (waker, ears): (Waker, Ears),
     redis: Option<redis::Client>,
     (clock, health): (Arc<dyn Clock>, Arc<Health>),
     sealing: Arc<Sealing>,
@@ -154,6 +149,7 @@ fn shared_state(
         media: MediaStore::open(&config.media_store)?,
         media_links: config.encryption_key.as_ref().map(|key| MediaLinks::new(key, &public_url)),
         hub: Arc::new(Hub::new(redis.clone())),
+        ears,
         waker,
         tokens: Tokens::new(http)?,
         refresh_tokens: RefreshTokens::new(http.jwt_refresh_secret.as_ref()),

@@ -9,7 +9,7 @@ const READ_LIMIT: Duration = Duration::from_secs(30);
 const FIRST_ROOM: usize = 64 * 1024;
 /// What is read, and thrown away, of a body that is too large, so that a client that sends all of it before it listens still
 /// hears why it was refused.
-const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
+const DISCARDED_BYTES: usize = 32 * 1024 * 1024;
 const DISCARD_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]

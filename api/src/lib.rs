@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 pub mod app;
+mod assets;
 mod auth;
 mod body;
 mod channel_setup;
+mod chat;
 mod contracts;
 pub mod error;
 mod health;

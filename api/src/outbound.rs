@@ -102,7 +102,10 @@ impl App {
         if !templated && outbound::window_is_closed(conn, tenant, written.conversation, WINDOW).await? {
             return Err(window_closed());
         }
-        let mut jobs = vec![send_outbound::job_for(tenant, written.conversation, written.id, None)];
+        let mut jobs = Vec::new();
+        if !written.is_delivered {
+            jobs.push(send_outbound::job_for(tenant, written.conversation, written.id, None));
+        }
         if let Some(until) = written.override_until {
             jobs.push(expire_override::job_for(&OverrideSet { tenant_id: tenant, conversation_id: written.conversation, until }, None));
         }

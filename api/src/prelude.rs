@@ -2,7 +2,7 @@
 
 pub(crate) use crate::{
     ApiError, App,
-    auth::{Admin, Caller},
+    auth::{Admin, Caller, Member},
     middleware::idempotency::{Begun, RequestKey},
     reply::{Accepted, Created, NoContent, Ok200},
     request::{Body, Fields, Path, Query},

@@ -1,7 +1,7 @@
 //! Everything the process serves: webhooks, health, metrics, and the contracts.
 
 use crate::{
-    App, contracts,
+    App, assets, contracts,
     health::Health,
     ingress::{Handshake, MetaWebhook, Receive, TelegramWebhook},
     media::ServeMedia,
@@ -25,8 +25,6 @@ pub(crate) struct Parts {
     pub health: Arc<Health>,
     /// `None`: metrics have a port of their own.
     pub metrics: Option<MetricsHandle>,
-    /// Origins of frontends.
-    pub origins: Vec<String>,
 }
 
 /// All routes, and the document of them.
@@ -42,13 +40,14 @@ pub(crate) fn all(parts: Parts) -> Result<Router, serde_json::Error> {
         .push(Router::with_path("api/telegram/bot/webhook/{channel_instance_id}").post(parts.telegram))
         .push(Router::with_path("health").get(Shared(health.clone())).head(Shared(health)));
     router = router.push(Router::with_path("media/{message_id}").get(ServeMedia(parts.app.clone())));
+    router = router.push(assets::routes());
     let web_socket = Router::with_path("api/{tenant_id}/ws").get(OpenSocket(parts.app.clone()));
-    router = router.push(Router::new().hoop(middleware::cors(&parts.origins)).push(parts.sockets)).push(web_socket);
+    router = router.push(parts.sockets).push(web_socket);
     if let Some(metrics) = parts.metrics {
         router = router.push(Router::with_path("metrics").get(Metrics(metrics.clone())).head(Metrics(metrics)));
     }
     let document = openapi::document(&Router::new().append(&mut contracts::routes()))?;
-    let contracts = middleware::contracts(&parts.app, &parts.origins, contracts::routes());
+    let contracts = middleware::contracts(&parts.app, contracts::routes());
     Ok(router.push(openapi::routes(document)).push(contracts))
 }
 

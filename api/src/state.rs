@@ -3,6 +3,7 @@
 use crate::{
     ApiError,
     auth::{Passwords, Provider, RefreshTokens, Sessions, Tokens},
+    chat::Ears,
     health::Health,
     ingress::Inbox,
     middleware::rate_limit::Limiter,
@@ -33,6 +34,8 @@ pub(crate) struct AppState {
     pub inbox: Inbox,
     /// Who watches.
     pub hub: Arc<Hub>,
+    /// Who waits for an agent's answer.
+    pub ears: Ears,
     /// Copies of files, and links to them. `None`: no key signs any.
     pub media: MediaStore,
     pub media_links: Option<MediaLinks>,

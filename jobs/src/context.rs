@@ -2,6 +2,8 @@
 
 use crate::{
     JobError,
+    knowledge::Knowledge,
+    live::Teller,
     send_outbound::{Lanes, Statements, Throttle},
     wake::Waker,
 };
@@ -44,6 +46,10 @@ pub struct Services {
     pub sends: Statements,
     pub throttle: Throttle,
     pub agents: Agents,
+    /// What tenants' documents say.
+    pub knowledge: Knowledge,
+    /// For those who wait for an agent's answer.
+    pub live: Teller,
     /// Opens what tenants entrusted to us.
     pub sealing: Sealing,
 }

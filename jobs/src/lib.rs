@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod accounts;
+pub mod agent_tools;
 pub mod context;
 pub mod dispatch;
 pub mod enqueue;
 pub mod error;
 pub mod handler;
 pub mod job;
+pub mod knowledge;
+pub mod live;
 pub mod policy;
 mod provider_call;
 pub mod queue;
@@ -17,6 +20,7 @@ pub mod connect_channel;
 pub mod copy_media;
 pub mod expire_override;
 pub mod import_contacts;
+pub mod ingest_document;
 pub mod look_up_profile;
 pub mod probe;
 pub mod process_webhook;

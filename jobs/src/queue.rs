@@ -28,13 +28,15 @@ pub const OUTBOUND: Queue = Queue { name: "outbound", concurrency: 128, batch_we
 pub const OVERRIDES: Queue = Queue { name: "overrides", concurrency: 16, batch_weight: None, window: Window::Fixed(2_000) };
 /// Agents' answers. They wait for models, so very many run at once.
 pub const AGENTS: Queue = Queue { name: "agents", concurrency: 500, batch_weight: None, window: Window::PerSlot(1) };
+/// Documents that agents shall know. Each is read by a process of its own, which may use much memory.
+pub const DOCUMENTS: Queue = Queue { name: "documents", concurrency: 2, batch_weight: None, window: Window::PerSlot(1) };
 /// What is done in the background: imports, and asking providers about channels and people.
 pub const CHORES: Queue = Queue { name: "chores", concurrency: 8, batch_weight: None, window: Window::PerSlot(1) };
 /// Jobs for trying and measuring the engine; only with `SWITCHBOARD_BENCH_JOBS`.
 pub const PROBES: Queue = Queue { name: "probes", concurrency: 64, batch_weight: None, window: Window::Fixed(2_000) };
 
 /// Every queue.
-pub const ALL: [Queue; 6] = [WEBHOOKS, OUTBOUND, OVERRIDES, AGENTS, CHORES, PROBES];
+pub const ALL: [Queue; 7] = [WEBHOOKS, OUTBOUND, OVERRIDES, AGENTS, DOCUMENTS, CHORES, PROBES];
 
 /// Finds a queue by name.
 pub fn find(name: &str) -> Option<Queue> {

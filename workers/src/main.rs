@@ -12,6 +12,8 @@ use domain::WorkerId;
 use jobs::{
     Agents, Services,
     dispatch::{LocalDispatch, RedisDispatch},
+    knowledge::{Embedder, Knowledge},
+    live::Teller,
     queue::{self, Queue},
     send_outbound::{Lanes, Statements, Throttle},
     wake::Waker,
@@ -22,7 +24,7 @@ use platform::{
     config::{Config, DispatchMode},
 };
 use runtime::{Runtime, backend, local};
-use std::{sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 use store::{Role, channel_map::ChannelMap, inbound::PeopleCache, ledger::WorkerRow};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -35,7 +37,7 @@ use tokio::{
 #[derive(Debug, Parser)]
 #[command(name = "switchboard-worker", version)]
 struct Arguments {
-    /// Queues to work, comma separated: webhooks, outbound, overrides, agents, chores, probes. Default: all.
+    /// Queues to work, comma separated: webhooks, outbound, overrides, agents, documents, chores, probes. Default: all.
     #[arg(long, value_delimiter = ',')]
     queues: Vec<String>,
     /// Jobs at once, per queue. Default: each queue's own.
@@ -48,8 +50,16 @@ const STOP_WITHIN: Duration = Duration::from_secs(9);
 /// Running jobs get this much of it.
 const FINISH_WITHIN: Duration = Duration::from_secs(7);
 
+fn main() -> anyhow::Result<ExitCode> {
+    if std::env::args().nth(1).as_deref() == Some(documents::EXTRACT) {
+        return Ok(ExitCode::from(documents::serve_extraction()));
+    }
+    work()?;
+    Ok(ExitCode::SUCCESS)
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn work() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let config = Arc::new(Config::load()?);
     let telemetry = platform::telemetry::init("switchboard-worker", &config)?;
@@ -75,6 +85,8 @@ async fn main() -> anyhow::Result<()> {
         lanes: Arc::new(Lanes::new(concurrency(queue::OUTBOUND) / 2)),
         sends: Statements::start(&pool, config.worker_dead_after),
         throttle: throttle(&config)?,
+        knowledge: knowledge(&config),
+        live: teller(&config)?,
         agents: agents(&config)?,
         pool,
         sealing: Sealing::new(config.encryption_key.as_ref(), &config.old_encryption_keys),
@@ -160,6 +172,13 @@ fn waker(config: &Config) -> anyhow::Result<Waker> {
     })
 }
 
+fn teller(config: &Config) -> anyhow::Result<Teller> {
+    Ok(match config.dispatch {
+        DispatchMode::Redis => Teller::redis(redis_client(config)?),
+        DispatchMode::Local => Teller::none(),
+    })
+}
+
 fn throttle(config: &Config) -> anyhow::Result<Throttle> {
     Ok(match config.dispatch {
         DispatchMode::Redis => Throttle::redis(redis_client(config)?)?,
@@ -170,12 +189,27 @@ fn throttle(config: &Config) -> anyhow::Result<Throttle> {
 /// Models are given a while: what they say, they say word by word.
 const MODEL_PATIENCE: Duration = Duration::from_mins(2);
 
+fn model(config: &Config) -> Option<Model> {
+    config.openai_api_key.clone().map(|key| Model { base_url: config.openai_base_url.clone(), key, patience: MODEL_PATIENCE })
+}
+
 fn agents(config: &Config) -> anyhow::Result<Agents> {
     Ok(Agents {
-        model: config.openai_api_key.clone().map(|key| Model { base_url: config.openai_base_url.clone(), key, patience: MODEL_PATIENCE }),
+        model: model(config),
         default_model: config.openai_model.clone(),
         cooldown: chrono::TimeDelta::from_std(config.auto_reply_cooldown)?,
     })
+}
+
+/// Vectors of documents that a process holds in memory: about a million passages.
+const MOST_VECTOR_BYTES: usize = 256 * 1024 * 1024;
+
+fn knowledge(config: &Config) -> Knowledge {
+    let embedder = match model(config) {
+        Some(model) => Embedder::Model { model, name: config.openai_embedding_model.clone() },
+        None => Embedder::Words,
+    };
+    Knowledge::new(embedder, MOST_VECTOR_BYTES)
 }
 
 fn hostname() -> String {

@@ -6,6 +6,7 @@ use jobs::{
     copy_media::CopyMedia,
     expire_override::ExpireOverride,
     import_contacts::ImportContacts,
+    ingest_document::IngestDocument,
     look_up_profile::LookUpProfile,
     probe::Probe,
     process_webhook::ProcessWebhook,
@@ -29,6 +30,7 @@ pub(crate) fn handlers(probes: bool) -> Vec<Handler> {
         Handler::single::<DeleteTemplate>(),
         Handler::single::<SyncTemplates>(),
         Handler::single::<ImportContacts>(),
+        Handler::single::<IngestDocument>(),
         Handler::single::<ResumeWebhooks>(),
     ];
     if probes {

@@ -1,6 +1,9 @@
 //! Whoever is signed in, as handlers see them.
 
-use crate::ApiError;
+use crate::{
+    ApiError,
+    request::{TenantSegment, describe_tenant},
+};
 use domain::{SessionId, TenantId, UserId, UserRole};
 use salvo::{
     Depot, Extractible, Request, Writer,
@@ -34,6 +37,14 @@ pub(crate) struct Caller {
 #[derive(Clone, Debug)]
 pub(crate) struct Admin(pub Caller);
 
+/// A caller of the tenant that the path names in `{tenant_id}`, by UUID or by number; for others it is not there.
+#[derive(Clone, Debug)]
+pub(crate) struct Member(pub Caller);
+
+/// An owner or admin of the tenant that the path names: both of the above.
+#[derive(Clone, Debug)]
+pub(crate) struct TenantAdmin(pub Caller);
+
 impl Caller {
     /// An act of this caller's, for the audit log.
     pub(crate) fn act(&self, act: &'static str, subject: impl Display) -> Act<'_> {
@@ -47,6 +58,15 @@ impl Caller {
 
     fn of(depot: &Depot) -> Result<Self, ApiError> {
         depot.get_typed::<Self>().cloned().map_err(|_| ApiError::unauthorized())
+    }
+
+    fn must_administer(self) -> Result<Self, ApiError> {
+        if self.role.is_admin() { Ok(self) } else { Err(ApiError::forbidden("Only an owner or admin may do this")) }
+    }
+
+    fn must_be_named(self, req: &Request) -> Result<Self, ApiError> {
+        let is_named = TenantSegment::of(req).names(self.tenant, self.tenant_public_id);
+        if is_named { Ok(self) } else { Err(ApiError::not_found("Tenant")) }
     }
 }
 
@@ -68,11 +88,29 @@ impl<'ex> Extractible<'ex> for Admin {
     }
 
     async fn extract(_req: &'ex mut Request, depot: &'ex mut Depot) -> Result<Self, impl Writer + Send + Debug + 'static> {
-        match Caller::of(depot) {
-            Ok(caller) if caller.role.is_admin() => Ok(Self(caller)),
-            Ok(_) => Err(ApiError::forbidden("Only an owner or admin may do this")),
-            Err(error) => Err(error),
-        }
+        Caller::of(depot)?.must_administer().map(Self)
+    }
+}
+
+impl<'ex> Extractible<'ex> for Member {
+    fn metadata() -> &'static Metadata {
+        static METADATA: Metadata = Metadata::new("");
+        &METADATA
+    }
+
+    async fn extract(req: &'ex mut Request, depot: &'ex mut Depot) -> Result<Self, impl Writer + Send + Debug + 'static> {
+        Caller::of(depot)?.must_be_named(req).map(Self)
+    }
+}
+
+impl<'ex> Extractible<'ex> for TenantAdmin {
+    fn metadata() -> &'static Metadata {
+        static METADATA: Metadata = Metadata::new("");
+        &METADATA
+    }
+
+    async fn extract(req: &'ex mut Request, depot: &'ex mut Depot) -> Result<Self, impl Writer + Send + Debug + 'static> {
+        Caller::of(depot)?.must_be_named(req)?.must_administer().map(Self)
     }
 }
 
@@ -88,5 +126,18 @@ impl EndpointArgRegister for Caller {
 impl EndpointArgRegister for Admin {
     fn register(components: &mut Components, operation: &mut Operation, arg: &str) {
         Caller::register(components, operation, arg);
+    }
+}
+
+impl EndpointArgRegister for Member {
+    fn register(components: &mut Components, operation: &mut Operation, arg: &str) {
+        Caller::register(components, operation, arg);
+        describe_tenant(operation);
+    }
+}
+
+impl EndpointArgRegister for TenantAdmin {
+    fn register(components: &mut Components, operation: &mut Operation, arg: &str) {
+        Member::register(components, operation, arg);
     }
 }

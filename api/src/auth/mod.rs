@@ -1,6 +1,7 @@
 //! Who is asking: passwords, tokens, sessions, and the gate in front of every route that needs one.
 
 mod admin_token;
+mod administrator;
 mod caller;
 mod gate;
 mod oidc;
@@ -12,7 +13,8 @@ mod tokens;
 mod user_admin;
 
 pub(crate) use admin_token::{Operator, OperatorGate, Service, ServiceGate};
-pub(crate) use caller::{Admin, Caller};
+pub(crate) use administrator::{Administrator, AdministratorGate};
+pub(crate) use caller::{Admin, Caller, Member, TenantAdmin};
 pub(crate) use gate::{Gate, caller_of};
 pub(crate) use oidc::Provider;
 pub(crate) use passwords::Passwords;

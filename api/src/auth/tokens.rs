@@ -7,7 +7,7 @@ use jsonwebtoken::{
     jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash},
 };
 use platform::{Secret, config::HttpConfig};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{collections::HashMap, fmt};
 use uuid::Uuid;
 
@@ -101,16 +101,22 @@ impl Tokens {
     }
 
     /// `None`: no key is configured.
-    pub(crate) fn sign(&self, claims: &Claims) -> Option<String> {
+    pub(crate) fn sign(&self, claims: &impl Serialize) -> Option<String> {
         jsonwebtoken::encode(&self.header, claims, self.signing.as_ref()?).ok()
     }
 
     /// The claims of a token that we signed and that has not expired. Whether its session is live, the sessions know.
     pub(crate) fn verify(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
+        self.decode::<Claims>(token, &["exp", "sub"]).filter(|claims| claims.exp > now.timestamp())
+    }
+
+    /// What a token of ours says, expired or not, if it has these claims.
+    pub(crate) fn decode<T: DeserializeOwned + Clone>(&self, token: &str, required: &[&str]) -> Option<T> {
         let header = jsonwebtoken::decode_header(token).ok()?;
         let key = self.verifying.get(&header.kid)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?.claims;
-        (claims.exp > now.timestamp()).then_some(claims)
+        let mut validation = self.validation.clone();
+        validation.set_required_spec_claims(required);
+        Some(jsonwebtoken::decode::<T>(token, key, &validation).ok()?.claims)
     }
 
     /// The public keys; empty with HS256.
@@ -130,7 +136,6 @@ fn validation(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.validate_exp = false;
     validation.validate_aud = false;
-    validation.set_required_spec_claims(&["exp", "sub"]);
     validation
 }
 

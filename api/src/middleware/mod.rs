@@ -9,4 +9,4 @@ pub(crate) mod rate_limit;
 mod request_id;
 mod stack;
 
-pub(crate) use stack::{around, contracts, cors};
+pub(crate) use stack::{around, contracts};

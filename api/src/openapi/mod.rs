@@ -38,6 +38,7 @@ fn described(contracts: &Router) -> OpenApi {
         .add_security_scheme("BearerAuth", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer).bearer_format("JWT")))
         .add_security_scheme("AdminToken", key("X-Admin-Token"))
         .add_security_scheme("InternalSecret", key("X-Internal-Secret"))
+        .add_security_scheme("WidgetToken", key("X-Widget-Token"))
         .tags(contracts::CONTRACTS.iter().map(|contract| Tag::new(contract.name).description(contract.about)))
         .merge_router(contracts);
     operations::add(&mut document);

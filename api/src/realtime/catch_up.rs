@@ -14,6 +14,15 @@ use tokio::time::sleep;
 /// Missed transactions that are sent; who missed more reads everything anew.
 const MOST: usize = 1_000;
 
+/// Lets a client in that watches this room and nothing else, from now on.
+pub(super) async fn enter_room(app: &App, client: &Arc<Client>, room: Room) -> Result<bool, ApiError> {
+    let start = realtime::now(&app.operator).await?;
+    let served_from = app.hub.enter(client, start);
+    app.hub.join(client.id(), room);
+    let told = client.send_now(&of_its_own("ready", served_from, "What happens from now on is shown"));
+    Ok(told && client.release().await)
+}
+
 /// Lets `client` in and sends it what it missed since `cursor`, if it names one; then what happens. False: it did not take it.
 pub(super) async fn enter(app: &App, client: &Arc<Client>, cursor: Option<&str>) -> Result<bool, ApiError> {
     let start = realtime::now(&app.operator).await?;

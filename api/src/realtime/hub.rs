@@ -18,7 +18,6 @@ use tokio::{
     sync::{Notify, OnceCell},
     time::sleep,
 };
-use uuid::Uuid;
 
 /// So many frames are sent at once; then a client that keeps up has a moment to take them.
 pub(super) const BURST: usize = 256;
@@ -47,28 +46,33 @@ pub(super) trait Sink: Send + Sync {
 pub(super) struct Client {
     id: u64,
     pub(super) tenant: TenantId,
-    pub(super) user: UserId,
-    /// With which its user is signed in.
-    session: SessionId,
+    pub(super) watcher: Watcher,
     sink: Box<dyn Sink>,
     /// Frames that wait until it has what it missed.
     held: Mutex<Option<Vec<Arc<Frame>>>>,
 }
 
 /// Whom a client is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Identity {
-    pub(super) tenant: TenantId,
-    pub(super) tenant_public_id: Uuid,
-    pub(super) user: UserId,
-    pub(super) session: SessionId,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watcher {
+    /// A user of the tenant, and the session with which they are signed in.
+    User(UserId, SessionId),
+    /// Somebody on a website.
+    Visitor,
 }
 
 impl Client {
-    pub(super) fn new(hub: &Hub, who: Identity, sink: Box<dyn Sink>) -> Arc<Self> {
-        let Identity { tenant, user, session, .. } = who;
+    pub(super) fn new(hub: &Hub, tenant: TenantId, watcher: Watcher, sink: Box<dyn Sink>) -> Arc<Self> {
         let id = hub.next_id.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { id, tenant, user, session, sink, held: Mutex::new(Some(Vec::new())) })
+        Arc::new(Self { id, tenant, watcher, sink, held: Mutex::new(Some(Vec::new())) })
+    }
+
+    /// With which its user is signed in, if it has one.
+    fn session(&self) -> Option<SessionId> {
+        match self.watcher {
+            Watcher::User(_, session) => Some(session),
+            Watcher::Visitor => None,
+        }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -249,14 +253,15 @@ impl Hub {
     /// The sessions of those who watch.
     pub(super) fn sessions(&self) -> Vec<(TenantId, SessionId)> {
         let sessions: HashSet<(TenantId, SessionId)> =
-            self.state().clients.values().map(|client| (client.tenant, client.session)).collect();
+            self.state().clients.values().filter_map(|client| Some((client.tenant, client.session()?))).collect();
         sessions.into_iter().collect()
     }
 
     /// Closes the connections of sessions that have ended.
     pub(super) fn close_sessions(&self, ended: &HashSet<SessionId>) {
         let mut state = self.state();
-        let gone: Vec<u64> = state.clients.values().filter(|client| ended.contains(&client.session)).map(|client| client.id).collect();
+        let has_ended = |client: &&Arc<Client>| client.session().is_some_and(|session| ended.contains(&session));
+        let gone: Vec<u64> = state.clients.values().filter(has_ended).map(|client| client.id).collect();
         state.drop_all(gone);
     }
 
@@ -310,7 +315,7 @@ impl State {
     /// Whoever cannot keep up comes back with its cursor and gets what it missed.
     fn drop_all(&mut self, ids: impl IntoIterator<Item = u64>) {
         for client in ids.into_iter().filter_map(|id| self.remove(id)).collect::<Vec<_>>() {
-            tracing::debug!(tenant = %client.tenant, user = %client.user, "a realtime client was dropped: too slow, or signed out");
+            tracing::debug!(tenant = %client.tenant, watcher = ?client.watcher, "a realtime client was dropped: too slow, or signed out");
             metrics::counter!("switchboard_realtime_dropped_total").increment(1);
             client.close();
         }

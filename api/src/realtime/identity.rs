@@ -1,20 +1,8 @@
-//! Who watches.
+//! Who may go on watching.
 
-use super::hub::Identity;
-use crate::{ApiError, App, auth};
+use crate::App;
 use std::time::Duration;
 use store::sessions;
-
-/// Whose token it is, if it is good.
-pub(super) async fn identify(app: &App, token: &str) -> Result<Option<Identity>, ApiError> {
-    let found = auth::caller_of(app, token).await?;
-    Ok(found.map(|caller| Identity {
-        tenant: caller.tenant,
-        tenant_public_id: caller.tenant_public_id,
-        user: caller.user,
-        session: caller.session,
-    }))
-}
 
 /// How often sessions are looked at that may have ended.
 const LOOK: Duration = Duration::from_secs(5);

@@ -9,10 +9,12 @@ mod identity;
 mod reader;
 mod socket_io;
 mod typing;
+mod visitor;
 mod watchable;
 mod web_socket;
 
 pub(crate) use hub::Hub;
+pub(crate) use visitor::watch as watch_as_visitor;
 pub(crate) use web_socket::OpenSocket;
 
 use crate::App;

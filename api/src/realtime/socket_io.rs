@@ -3,12 +3,14 @@
 use super::{
     catch_up,
     frames::Frame,
-    hub::{Client, Identity, Room, Sink},
-    identity::identify,
+    hub::{Client, Room, Sink, Watcher},
     typing,
     watchable::watchable,
 };
-use crate::App;
+use crate::{
+    App,
+    auth::{Caller, caller_of},
+};
 use domain::{ChannelInstanceId, ConversationId};
 use salvo::{Router, http::ReqBody, prelude::TowerServiceCompat};
 use serde::Deserialize;
@@ -48,7 +50,7 @@ impl fmt::Display for Unauthorized {
 /// Who connects, between the check and the connection.
 #[derive(Clone)]
 struct Arriving {
-    who: Identity,
+    who: Caller,
     cursor: Option<String>,
 }
 
@@ -87,14 +89,14 @@ pub(super) fn mount(app: App, path: &str) -> (SocketIo, Router) {
 
 async fn authenticate(socket: SocketRef, State(app): State<App>, TryData(given): TryData<Auth>) -> Result<(), Unauthorized> {
     let given = given.map_err(|_| Unauthorized)?;
-    let who = identify(&app, &given.token).await.map_err(|_| Unauthorized)?.ok_or(Unauthorized)?;
+    let who = caller_of(&app, &given.token).await.map_err(|_| Unauthorized)?.ok_or(Unauthorized)?;
     socket.extensions.insert(Arriving { who, cursor: given.cursor });
     Ok(())
 }
 
 async fn connected(socket: SocketRef, State(app): State<App>) {
     let Some(Arriving { who, cursor }) = socket.extensions.remove::<Arriving>() else { return };
-    let client = Client::new(&app.hub, who, Box::new(SocketSink(socket.clone())));
+    let client = Client::new(&app.hub, who.tenant, Watcher::User(who.user, who.session), Box::new(SocketSink(socket.clone())));
     listen(&socket, client.id());
     let entered = catch_up::enter(&app, &client, cursor.as_deref()).await;
     // One that left before it was in has been let out already, in vain.

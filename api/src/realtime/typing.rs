@@ -3,7 +3,7 @@
 use super::{
     Hub,
     frames::Frame,
-    hub::{Client, Room},
+    hub::{Client, Room, Watcher},
 };
 use domain::{ConversationId, TenantId};
 use redis::aio::ConnectionManagerConfig;
@@ -26,13 +26,18 @@ struct Typing {
     client: u64,
     tenant: TenantId,
     conversation: ConversationId,
-    user: Uuid,
+    /// Null: a website's visitor.
+    user: Option<Uuid>,
     started: bool,
 }
 
 /// A client says that its user types, or has stopped.
 pub(super) async fn say(hub: &Hub, client: &Client, conversation: ConversationId, started: bool) {
-    let typing = Typing { process: *PROCESS, client: client.id(), tenant: client.tenant, conversation, user: client.user.0, started };
+    let user = match client.watcher {
+        Watcher::User(user, _) => Some(user.0),
+        Watcher::Visitor => None,
+    };
+    let typing = Typing { process: *PROCESS, client: client.id(), tenant: client.tenant, conversation, user, started };
     if publish(hub, &typing).await.is_none() {
         show(hub, &typing);
     }

@@ -4,12 +4,11 @@
 use super::{
     catch_up,
     frames::Frame,
-    hub::{Client, Room, Sink},
-    identity::identify,
+    hub::{Client, Room, Sink, Watcher},
     typing,
     watchable::watchable,
 };
-use crate::{ApiError, App};
+use crate::{ApiError, App, auth::caller_of, request::TenantSegment};
 use domain::{ChannelInstanceId, ConversationId};
 use salvo::{
     Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait,
@@ -67,9 +66,8 @@ impl OpenSocket {
     async fn open(&self, req: &mut Request, res: &mut Response) -> Result<(), ApiError> {
         let header = req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
         let token = header.map(|(_, token)| token.trim().to_owned()).or_else(|| req.query("token")).unwrap_or_default();
-        let who = identify(&self.0, &token).await?.ok_or_else(ApiError::unauthorized)?;
-        let named: String = req.param("tenant_id").unwrap_or_default();
-        if named != who.tenant_public_id.to_string() && named != who.tenant.to_string() {
+        let who = caller_of(&self.0, &token).await?.ok_or_else(ApiError::unauthorized)?;
+        if !TenantSegment::of(req).names(who.tenant, who.tenant_public_id) {
             return Err(ApiError::not_found("Tenant"));
         }
         let cursor: Option<String> = req.query("cursor");
@@ -78,7 +76,8 @@ impl OpenSocket {
         let upgraded = upgrade.upgrade(req, res, move |socket| async move {
             let (sender, frames) = mpsc::channel(BUFFER);
             let closing = Arc::new(Notify::new());
-            let client = Client::new(&app.hub, who, Box::new(FrameSink { frames: sender, closing: closing.clone() }));
+            let sink = FrameSink { frames: sender, closing: closing.clone() };
+            let client = Client::new(&app.hub, who.tenant, Watcher::User(who.user, who.session), Box::new(sink));
             serve(app, socket, client, (frames, closing), cursor).await;
         });
         upgraded

@@ -2,7 +2,7 @@
 
 mod streamed;
 
-pub(crate) use streamed::{Array, CsvFile};
+pub(crate) use streamed::{Array, CsvFile, EventStream};
 
 use crate::ApiError;
 use salvo::{

@@ -7,7 +7,7 @@ use salvo::{
     Depot, Request, Response, Writer, async_trait,
     http::{
         StatusCode,
-        header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue},
+        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue},
     },
     oapi::{self, Components, Content, EndpointOutRegister, Operation, ToSchema},
 };
@@ -110,5 +110,45 @@ impl EndpointOutRegister for CsvFile {
     fn register(_components: &mut Components, operation: &mut Operation) {
         let text = Content::new(oapi::Schema::from(oapi::Object::with_type(oapi::BasicType::String)));
         operation.responses.insert("200", oapi::Response::new("OK").add_content("text/csv", text));
+    }
+}
+
+/// Server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+pub(crate) struct EventStream(BoxStream<'static, Result<Bytes, std::convert::Infallible>>);
+
+impl EventStream {
+    pub(crate) fn new(events: impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + 'static) -> Self {
+        Self(events.boxed())
+    }
+
+    /// An event whose data is JSON, which has no line breaks.
+    pub(crate) fn event(name: &str, data: &impl Serialize) -> Bytes {
+        let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
+        format!("event: {name}\ndata: {data}\n\n").into()
+    }
+
+    /// A comment that keeps the connection.
+    pub(crate) fn heartbeat() -> Bytes {
+        Bytes::from_static(b": still here\n\n")
+    }
+}
+
+#[async_trait]
+impl Writer for EventStream {
+    async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
+        res.status_code(StatusCode::OK);
+        let headers = res.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        // Neither we nor a proxy may gather events to compress them.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        res.stream(self.0);
+    }
+}
+
+impl EndpointOutRegister for EventStream {
+    fn register(_components: &mut Components, operation: &mut Operation) {
+        let text = oapi::Object::with_type(oapi::BasicType::String);
+        operation.responses.insert("200", oapi::Response::new("Events").add_content("text/event-stream", Content::new(text)));
     }
 }

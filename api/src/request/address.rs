@@ -21,7 +21,12 @@ impl<'ex> Extractible<'ex> for ClientAddress {
     }
 
     async fn extract(req: &'ex mut Request, depot: &'ex mut Depot) -> Result<Self, impl Writer + Send + Debug + 'static> {
-        let app = App::of(depot)?;
+        Ok::<_, crate::ApiError>(Self::of(&App::of(depot)?, req))
+    }
+}
+
+impl ClientAddress {
+    pub(crate) fn of(app: &App, req: &Request) -> Self {
         let forwarded = req.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok()).and_then(|list| list.rsplit(',').next());
         let forwarded = forwarded.filter(|_| app.trust_forwarded_for).map(|address| address.trim().to_owned());
         let direct = || match req.remote_addr() {
@@ -29,7 +34,7 @@ impl<'ex> Extractible<'ex> for ClientAddress {
             SocketAddr::IPv6(address) => address.ip().to_string(),
             _ => "unknown".to_owned(),
         };
-        Ok::<_, crate::ApiError>(Self(forwarded.unwrap_or_else(direct)))
+        Self(forwarded.unwrap_or_else(direct))
     }
 }
 

@@ -35,6 +35,13 @@ impl<'ex, T: DeserializeOwned + Send> Extractible<'ex> for Body<T> {
     }
 }
 
+impl<T: DeserializeOwned> Body<T> {
+    /// For handlers whose body may be left out.
+    pub(crate) async fn read(req: &mut Request) -> Result<Self, ApiError> {
+        read(req).await.map(Self)
+    }
+}
+
 async fn read<T: DeserializeOwned>(req: &mut Request) -> Result<T, ApiError> {
     let content_type = req.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();

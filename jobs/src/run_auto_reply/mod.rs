@@ -7,7 +7,7 @@ mod prompt;
 mod run;
 
 use crate::{Done, Job, JobContext, JobError, Policy, new_job, queue};
-use domain::{ConversationId, TenantId};
+use domain::{ConversationId, MessageId, TenantId};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use store::{PgConnection, StoreError, agents, inbound::WrittenMessage, ledger::NewJob};
@@ -16,6 +16,9 @@ use store::{PgConnection, StoreError, agents, inbound::WrittenMessage, ledger::N
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunAutoReply {
     pub conversation_id: ConversationId,
+    /// Somebody waits for the answer: no cooldown holds, and its words are told as they come.
+    #[serde(default)]
+    pub chat: bool,
 }
 
 impl Job for RunAutoReply {
@@ -29,7 +32,7 @@ impl Job for RunAutoReply {
     };
 
     async fn run(self, ctx: &JobContext) -> Result<Done, JobError> {
-        Box::pin(run::run(self.conversation_id, ctx)).await
+        Box::pin(run::run(&self, ctx)).await
     }
 }
 
@@ -46,7 +49,16 @@ pub async fn jobs_for(conn: &mut PgConnection, messages: &[WrittenMessage], trac
     Ok(answered
         .map(|(tenant, conversation_id)| NewJob {
             ordering_key: Some(conversation_id.to_string()),
-            ..new_job(tenant, &RunAutoReply { conversation_id }, trace)
+            ..new_job(tenant, &RunAutoReply { conversation_id, chat: false }, trace)
         })
         .collect())
+}
+
+/// The job for something that was said on a website. While one lives for the same message, another is not written.
+pub fn chat_job(tenant: TenantId, conversation_id: ConversationId, message: MessageId) -> NewJob {
+    NewJob {
+        ordering_key: Some(conversation_id.to_string()),
+        idempotency_key: Some(format!("chat:{message}")),
+        ..new_job(tenant, &RunAutoReply { conversation_id, chat: true }, None)
+    }
 }

@@ -74,7 +74,7 @@ async fn serve(mut stream: TcpStream, came: Rc<RefCell<Came>>, after: Duration, 
 }
 
 /// Where the body begins, and how long it is.
-fn head(input: &[u8]) -> Option<(usize, usize)> {
+pub(crate) fn head(input: &[u8]) -> Option<(usize, usize)> {
     let end = input.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(input.get(..end)?).ok()?.to_ascii_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok())?;

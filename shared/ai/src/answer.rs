@@ -1,7 +1,7 @@
 //! What an endpoint answers (<https://platform.openai.com/docs/api-reference/chat/object>,
 //! <https://platform.openai.com/docs/guides/error-codes>).
 
-use crate::{AiError, Completion, Usage};
+use crate::{AiError, Completion, ToolCall, Usage};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -9,20 +9,25 @@ use std::time::Duration;
 const LONGEST_TEXT: usize = 4_096;
 
 pub(crate) fn read(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Result<Completion, AiError> {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
     if (200..300).contains(&status) {
-        return completion(&body);
+        return completion(&serde_json::from_slice(body).unwrap_or_default());
     }
+    Err(refused(status, retry_after, body))
+}
+
+/// Why an endpoint did not answer.
+pub(crate) fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -> AiError {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let said = body
         .pointer("/error/message")
         .and_then(Value::as_str)
         .map_or_else(|| format!("HTTP {status}"), |said| said.chars().take(500).collect());
-    Err(match status {
+    match status {
         // Out of money is also a 429, and no waiting helps; but somebody pays, and then it goes on.
         429 => AiError::Busy { retry_after, said },
         408 | 409 | 500.. => AiError::Unavailable(said),
         _ => AiError::Refused(said),
-    })
+    }
 }
 
 fn completion(body: &Value) -> Result<Completion, AiError> {
@@ -32,19 +37,35 @@ fn completion(body: &Value) -> Result<Completion, AiError> {
         return Err(AiError::Unusable(format!("it will not answer this: {}", refusal.chars().take(500).collect::<String>())));
     }
     let text = message.and_then(|message| message.get("content")).and_then(Value::as_str).unwrap_or_default();
+    let calls = message.and_then(|message| message.get("tool_calls")).and_then(Value::as_array).into_iter().flatten().map(call).collect();
+    let ended = choice.get("finish_reason").and_then(Value::as_str);
+    complete(text, calls, ended, body.get("model").and_then(Value::as_str), body.get("usage"))
+}
+
+fn call(call: &Value) -> ToolCall {
+    let text = |pointer: &str| call.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    ToolCall { id: text("/id"), name: text("/function/name"), arguments: text("/function/arguments") }
+}
+
+/// Puts together what was said; nothing at all is no answer.
+pub(crate) fn complete(
+    text: &str,
+    calls: Vec<ToolCall>,
+    ended: Option<&str>,
+    model: Option<&str>,
+    usage: Option<&Value>,
+) -> Result<Completion, AiError> {
     // Nothing that is stored holds U+0000.
-    let text = text.replace('\0', "");
-    let text: String = text.trim().chars().take(LONGEST_TEXT).collect();
-    if text.is_empty() {
-        let ended = choice.get("finish_reason").and_then(Value::as_str).unwrap_or("nothing");
-        return Err(AiError::Unusable(format!("it is empty (it ended with {ended})")));
+    let text: String = text.replace('\0', "").trim().chars().take(LONGEST_TEXT).collect();
+    if text.is_empty() && calls.is_empty() {
+        return Err(AiError::Unusable(format!("it is empty (it ended with {})", ended.unwrap_or("nothing"))));
     }
-    let count = |name: &str| {
-        body.get("usage").and_then(|usage| usage.get(name)).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
-    };
+    let count =
+        |name: &str| usage.and_then(|usage| usage.get(name)).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     Ok(Completion {
         text,
-        model: body.get("model").and_then(Value::as_str).unwrap_or_default().chars().take(200).collect(),
+        calls,
+        model: model.unwrap_or_default().chars().take(200).collect(),
         usage: Usage { prompt_tokens: count("prompt_tokens"), completion_tokens: count("completion_tokens") },
     })
 }
@@ -62,9 +83,16 @@ mod tests {
 
     #[test]
     fn a_good_answer_is_its_text_and_what_it_took() {
-        let expected =
-            Completion { text: "Hello!".to_owned(), model: "m-1".to_owned(), usage: Usage { prompt_tokens: 19, completion_tokens: 10 } };
+        let usage = Usage { prompt_tokens: 19, completion_tokens: 10 };
+        let expected = Completion { text: "Hello!".to_owned(), calls: Vec::new(), model: "m-1".to_owned(), usage };
         assert_eq!(good(&json!({"role": "assistant", "content": " Hello!\n\0", "refusal": null})), Ok(expected));
+    }
+
+    #[test]
+    fn tools_that_it_asks_for_are_an_answer_without_words() {
+        let called = json!({"content": null, "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "escalate", "arguments": "{}"}}]});
+        let calls = vec![ToolCall { id: "call_1".to_owned(), name: "escalate".to_owned(), arguments: "{}".to_owned() }];
+        assert_eq!(good(&called).map(|completion| (completion.text, completion.calls)), Ok((String::new(), calls)));
     }
 
     #[test]

@@ -81,6 +81,8 @@ uuid_ids! {
     JobId,
     /// A person of a tenant who signs in (`users.id`).
     UserId,
+    /// A file that agents shall know (`knowledge_documents.id`).
+    DocumentId,
     /// One sign-in, the family of its refresh tokens (`user_sessions.id`).
     SessionId,
     /// A customer's request that somebody works on (`tickets.id`).

@@ -16,7 +16,7 @@ pub use channel_event::{
 pub use channel_type::{ChannelNaming, ChannelType};
 pub use delivery_status::DeliveryStatus;
 pub use ids::{
-    AgentId, CalendarEventId, ChannelInstanceId, ContactImportId, ConversationId, CustomerId, JobId, MessageId, RawEventId, SessionId,
-    TemplateId, TenantId, TicketId, UserId, WorkerId,
+    AgentId, CalendarEventId, ChannelInstanceId, ContactImportId, ConversationId, CustomerId, DocumentId, JobId, MessageId, RawEventId,
+    SessionId, TemplateId, TenantId, TicketId, UserId, WorkerId,
 };
 pub use user_role::UserRole;

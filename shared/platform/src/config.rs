@@ -47,6 +47,9 @@ pub struct Config {
     pub openai_api_key: Option<Secret>,
     /// `OPENAI_MODEL` (gpt-4o-mini): the model of agents that name none.
     pub openai_model: String,
+    /// `OPENAI_EMBEDDING_MODEL` (text-embedding-3-small): what makes vectors of documents; it must be able to make them of 256 numbers. After another is
+    /// chosen, documents have to be ingested again.
+    pub openai_embedding_model: String,
     /// `AUTO_REPLY_COOLDOWN` (30 seconds): the least time between two of an agent's answers in a conversation.
     pub auto_reply_cooldown: Duration,
     /// `SWITCHBOARD_ALLOW_HOSTS`: `host:port`, comma separated, that may be fetched from though they are private.
@@ -151,6 +154,7 @@ impl Config {
                 .map_or_else(|| "https://api.openai.com/v1".to_owned(), |url| url.trim_end_matches('/').to_owned()),
             openai_api_key: source.text("OPENAI_API_KEY").map(Secret::new),
             openai_model: source.text("OPENAI_MODEL").unwrap_or_else(|| "gpt-4o-mini".to_owned()),
+            openai_embedding_model: source.text("OPENAI_EMBEDDING_MODEL").unwrap_or_else(|| "text-embedding-3-small".to_owned()),
             auto_reply_cooldown: Duration::from_secs(source.number("AUTO_REPLY_COOLDOWN", 0..=86_400)?.unwrap_or(30)),
             allow_hosts: source.list("SWITCHBOARD_ALLOW_HOSTS"),
             log_level: source.text("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),

@@ -27,6 +27,14 @@ impl MediaStore {
         BufWriter::new(self.0.clone(), Path::from(key))
     }
 
+    /// Removes a file. One that is not there is removed already.
+    pub async fn remove(&self, key: &str) -> Result<(), MediaError> {
+        match self.0.delete(&Path::from(key)).await {
+            Ok(()) | Err(MediaError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// A file. `None`: there is none.
     pub async fn get(&self, key: &str) -> Result<Option<GetResult>, MediaError> {
         match self.0.get(&Path::from(key)).await {

@@ -19,6 +19,8 @@ pub struct Agent {
     pub temperature: Option<f32>,
     pub max_tokens: Option<i32>,
     pub active: bool,
+    /// Its tools: of the table `tools`, or built in.
+    pub tool_ids: Vec<Uuid>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -33,13 +35,14 @@ pub struct AgentSettings {
     pub temperature: Option<f32>,
     pub max_tokens: Option<i32>,
     pub active: bool,
+    pub tool_ids: Vec<Uuid>,
 }
 
 /// The tenant's agents, the oldest first.
 pub async fn list(conn: &mut PgConnection, tenant: TenantId, (limit, offset): (i64, i64)) -> Result<Vec<Agent>, StoreError> {
     Ok(sqlx::query_as!(
         Agent,
-        "SELECT id, name, description, system_prompt, model, temperature, max_tokens, active, created_at, updated_at FROM agents
+        "SELECT id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, created_at, updated_at FROM agents
          WHERE tenant_id = $1 ORDER BY created_at, id LIMIT $2 OFFSET $3",
         tenant.0,
         limit,
@@ -52,7 +55,7 @@ pub async fn list(conn: &mut PgConnection, tenant: TenantId, (limit, offset): (i
 pub async fn get(conn: &mut PgConnection, tenant: TenantId, id: AgentId) -> Result<Option<Agent>, StoreError> {
     Ok(sqlx::query_as!(
         Agent,
-        "SELECT id, name, description, system_prompt, model, temperature, max_tokens, active, created_at, updated_at FROM agents
+        "SELECT id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, created_at, updated_at FROM agents
          WHERE tenant_id = $1 AND id = $2",
         tenant.0,
         id.0
@@ -61,12 +64,12 @@ pub async fn get(conn: &mut PgConnection, tenant: TenantId, id: AgentId) -> Resu
     .await?)
 }
 
-/// The agent that answers: the oldest active one.
+/// The agent that answers: the oldest active one that the tenant may use.
 pub async fn answering(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Agent>, StoreError> {
     Ok(sqlx::query_as!(
         Agent,
-        "SELECT id, name, description, system_prompt, model, temperature, max_tokens, active, created_at, updated_at FROM agents
-         WHERE tenant_id = $1 AND active ORDER BY tenant_id, created_at, id LIMIT 1",
+        "SELECT id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, created_at, updated_at FROM agents a
+         WHERE tenant_id = $1 AND active AND may_answer(a) ORDER BY tenant_id, created_at, id LIMIT 1",
         tenant.0
     )
     .fetch_optional(conn)
@@ -76,7 +79,7 @@ pub async fn answering(conn: &mut PgConnection, tenant: TenantId) -> Result<Opti
 /// Those of `tenants` that have an agent which answers. One index probe for each.
 pub async fn with_answering(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<Vec<TenantId>, StoreError> {
     let found = sqlx::query_scalar!(
-        r#"SELECT t.id AS "id!" FROM unnest($1::int4[]) t(id) WHERE EXISTS (SELECT FROM agents a WHERE a.tenant_id = t.id AND a.active)"#,
+        r#"SELECT t.id AS "id!" FROM unnest($1::int4[]) t(id) WHERE EXISTS (SELECT FROM agents a WHERE a.tenant_id = t.id AND a.active AND may_answer(a))"#,
         &tenants.iter().map(|tenant| tenant.0).collect::<Vec<_>>()
     )
     .fetch_all(conn)
@@ -88,9 +91,9 @@ pub async fn with_answering(conn: &mut PgConnection, tenants: &[TenantId]) -> Re
 pub async fn create(conn: &mut PgConnection, tenant: TenantId, new: &AgentSettings) -> Result<Agent, StoreError> {
     Ok(sqlx::query_as!(
         Agent,
-        "INSERT INTO agents (tenant_id, id, name, description, system_prompt, model, temperature, max_tokens, active)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         RETURNING id, name, description, system_prompt, model, temperature, max_tokens, active, created_at, updated_at",
+        "INSERT INTO agents (tenant_id, id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         RETURNING id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, created_at, updated_at",
         tenant.0,
         AgentId::generate().0,
         new.name,
@@ -99,7 +102,8 @@ pub async fn create(conn: &mut PgConnection, tenant: TenantId, new: &AgentSettin
         new.model,
         new.temperature,
         new.max_tokens,
-        new.active
+        new.active,
+        &new.tool_ids
     )
     .fetch_one(conn)
     .await?)
@@ -109,9 +113,9 @@ pub async fn create(conn: &mut PgConnection, tenant: TenantId, new: &AgentSettin
 pub async fn replace(conn: &mut PgConnection, tenant: TenantId, id: AgentId, with: &AgentSettings) -> Result<Option<Agent>, StoreError> {
     Ok(sqlx::query_as!(
         Agent,
-        "UPDATE agents SET name = $3, description = $4, system_prompt = $5, model = $6, temperature = $7, max_tokens = $8, active = $9, updated_at = now()
+        "UPDATE agents SET name = $3, description = $4, system_prompt = $5, model = $6, temperature = $7, max_tokens = $8, active = $9, tool_ids = $10, updated_at = now()
          WHERE tenant_id = $1 AND id = $2
-         RETURNING id, name, description, system_prompt, model, temperature, max_tokens, active, created_at, updated_at",
+         RETURNING id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, created_at, updated_at",
         tenant.0,
         id.0,
         with.name,
@@ -120,7 +124,8 @@ pub async fn replace(conn: &mut PgConnection, tenant: TenantId, id: AgentId, wit
         with.model,
         with.temperature,
         with.max_tokens,
-        with.active
+        with.active,
+        &with.tool_ids
     )
     .fetch_optional(conn)
     .await?)

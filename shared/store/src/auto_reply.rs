@@ -2,7 +2,7 @@
 
 use crate::StoreError;
 use chrono::TimeDelta;
-use domain::{AgentId, ConversationId, MessageId, TenantId};
+use domain::{AgentId, ConversationId, CustomerId, MessageId, TenantId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -11,9 +11,10 @@ use uuid::Uuid;
 pub struct Waiting {
     /// The conversation that it is by now, if it was joined with another.
     pub conversation: ConversationId,
+    pub customer: CustomerId,
     /// Counts people's messages: an answer counts only if nobody wrote meanwhile.
     pub human_epoch: i32,
-    /// A person has it, or it is closed.
+    /// A person has it or is waited for, or it is closed.
     pub taken: bool,
     /// How long until the cooldown is over.
     pub cooldown: Option<TimeDelta>,
@@ -40,7 +41,10 @@ pub async fn look(
     most: i64,
 ) -> Result<Option<Waiting>, StoreError> {
     let found = sqlx::query!(
-        r#"SELECT c.id, c.human_epoch, c.replied_through, c.status = 'closed' OR coalesce(c.human_override_until > ledger_now(), false) AS "taken!",
+        r#"SELECT c.id, c.customer_id, c.human_epoch, c.replied_through,
+                  c.status = 'closed' OR coalesce(c.human_override_until > ledger_now(), false)
+                  OR EXISTS (SELECT FROM escalations e WHERE e.tenant_id = c.tenant_id AND e.conversation_id = c.id AND e.resolved_at IS NULL
+                               AND (e.raised_by <> 'failure' OR e.assigned_to IS NOT NULL)) AS "taken!",
                   extract(epoch FROM c.auto_replied_at + make_interval(secs => $3) - ledger_now())::float8 AS cooldown
            FROM chat_conversations c
            WHERE c.tenant_id = $1 AND c.id = (SELECT coalesce(merged_into, id) FROM chat_conversations WHERE tenant_id = $1 AND id = $2)"#,
@@ -66,6 +70,7 @@ pub async fn look(
     let said = |direction: &str, message_type: String, text| Said { by_customer: direction == "inbound", message_type, text };
     Ok(Some(Waiting {
         conversation: ConversationId(found.id),
+        customer: CustomerId(found.customer_id),
         human_epoch: found.human_epoch,
         taken: found.taken,
         cooldown: found.cooldown.filter(|seconds| *seconds > 0.0).and_then(|seconds| {
@@ -77,8 +82,8 @@ pub async fn look(
     }))
 }
 
-/// Takes the conversation for an answer to everything up to `through`. False: a person has written since `human_epoch`, or has it, or it is closed:
-/// the answer must not go out.
+/// Takes the conversation for an answer to everything up to `through`, and ends what was escalated because no answer came. False: a person has written or
+/// was called since `human_epoch`, or has it, or it is closed: the answer must not go out.
 pub async fn answer(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -86,17 +91,24 @@ pub async fn answer(
     human_epoch: i32,
     through: MessageId,
 ) -> Result<bool, StoreError> {
-    let result = sqlx::query!(
-        "UPDATE chat_conversations SET replied_through = greatest(replied_through, $4), auto_replied_at = ledger_now()
-         WHERE tenant_id = $1 AND id = $2 AND human_epoch = $3 AND status <> 'closed' AND coalesce(human_override_until <= ledger_now(), true)",
+    let taken = sqlx::query_scalar!(
+        r#"WITH taken AS (
+             UPDATE chat_conversations c SET replied_through = greatest(replied_through, $4), auto_replied_at = ledger_now()
+             WHERE tenant_id = $1 AND id = $2 AND human_epoch = $3 AND status <> 'closed' AND coalesce(human_override_until <= ledger_now(), true)
+               AND NOT EXISTS (SELECT FROM escalations e WHERE e.tenant_id = c.tenant_id AND e.conversation_id = c.id AND e.resolved_at IS NULL
+                                 AND (e.raised_by <> 'failure' OR e.assigned_to IS NOT NULL))
+             RETURNING id),
+           eased AS (UPDATE escalations e SET resolved_at = ledger_now() FROM taken t
+                     WHERE e.tenant_id = $1 AND e.conversation_id = t.id AND e.resolved_at IS NULL AND e.raised_by = 'failure' AND e.assigned_to IS NULL)
+           SELECT count(*) AS "n!" FROM taken"#,
         tenant.0,
         conversation.0,
         human_epoch,
         through.0
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(result.rows_affected() == 1)
+    Ok(taken == 1)
 }
 
 /// Nothing will be answered of what came up to `through`.
@@ -124,7 +136,7 @@ pub struct Run<'a> {
     pub conversation: ConversationId,
     /// Its answer, if it went out.
     pub message: Option<MessageId>,
-    /// `replied overtaken failed`.
+    /// `replied overtaken failed escalated`.
     pub outcome: &'static str,
     pub model: Option<&'a str>,
     pub prompt_tokens: i32,

@@ -25,7 +25,8 @@ pub struct NewCalendarEvent<'a> {
     pub description: Option<&'a str>,
     pub start_time: DateTime<Utc>,
     pub end_time: DateTime<Utc>,
-    pub created_by: Uuid,
+    /// `None`: an agent.
+    pub created_by: Option<Uuid>,
     pub ticket: Option<Uuid>,
 }
 

@@ -140,6 +140,13 @@ pub async fn create(conn: &mut PgConnection, tenant: TenantId, new: &NewContact)
     .await?)
 }
 
+/// Makes a contact of whom nothing is known yet.
+pub async fn create_nameless(conn: &mut PgConnection, tenant: TenantId) -> Result<CustomerId, StoreError> {
+    let id = CustomerId::generate();
+    sqlx::query!("INSERT INTO customers (tenant_id, id) VALUES ($1, $2)", tenant.0, id.0).execute(conn).await?;
+    Ok(id)
+}
+
 /// Changes a contact. `None`: there is none.
 pub async fn update(
     conn: &mut PgConnection,

@@ -37,7 +37,8 @@ pub struct ConversationChanges {
 }
 
 /// Changes a conversation. False: there is none. A customer has at most one that is not closed on a channel: opening another is a
-/// violation of `chat_conversations_live`; somebody who is no user of the tenant one of `chat_conversations_assigned`.
+/// violation of `chat_conversations_live`; somebody who is no user of the tenant one of `chat_conversations_assigned`. Nobody is waited for in one that is
+/// closed.
 pub async fn update(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -58,8 +59,18 @@ pub async fn update(
         changes.assigned_to.flatten().map(|user| user.0),
         changes.tags.as_deref()
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    if changes.status == Some("closed") {
+        sqlx::query!(
+            "UPDATE escalations SET resolved_at = ledger_now() WHERE tenant_id = $1 AND resolved_at IS NULL
+               AND conversation_id = (SELECT coalesce(merged_into, id) FROM chat_conversations WHERE tenant_id = $1 AND id = $2)",
+            tenant_id.0,
+            id.0
+        )
+        .execute(conn)
+        .await?;
+    }
     Ok(result.rows_affected() == 1)
 }
 

@@ -31,6 +31,8 @@ pub struct WrittenOutbound {
     pub conversation: ConversationId,
     /// Until when the bot is kept away, if this message did so.
     pub override_until: Option<DateTime<Utc>>,
+    /// On a website it is where it should be once it is written; elsewhere somebody has to send it.
+    pub is_delivered: bool,
 }
 
 /// The tenant's WhatsApp Cloud channel (its oldest).
@@ -141,7 +143,7 @@ pub async fn window_is_closed(
     .await?)
 }
 
-/// Writes a message as `pending` and moves its conversation. A person's message says that they have read it, and keeps the bot away for
+/// Writes a message as `pending` (on a website: `sent`) and moves its conversation. A person's message says that they have read it, and keeps the bot away for
 /// `override_ttl`, or as long as the tenant's settings say. Holds the conversation's lock, so that the order of messages is the order of their jobs.
 /// `None`: there is no such conversation.
 pub async fn write(
@@ -165,10 +167,10 @@ pub async fn write(
           RETURNING c.id, c.channel_instance_id, c.channel_source, CASE WHEN $9::uuid IS NULL THEN NULL ELSE c.human_override_until END AS override_until)
         INSERT INTO chat_messages (tenant_id, id, conversation_id, channel_instance_id, direction, message_type, status, human_override,
                                    channel_source, content, media, reply_to, meta, sent_at)
-        SELECT $1, $3, id, channel_instance_id, 'outbound', $4, 'pending', $9::uuid IS NOT NULL, channel_source, $5, $6, $7,
+        SELECT $1, $3, id, channel_instance_id, 'outbound', $4, CASE channel_source WHEN 'widget' THEN 'sent' ELSE 'pending' END, $9::uuid IS NOT NULL, channel_source, $5, $6, $7,
                nullif($8::jsonb || CASE WHEN $9::uuid IS NULL THEN '{}' ELSE jsonb_build_object('sent_by', $9::uuid) END, '{}'), now()
         FROM moved
-        RETURNING conversation_id AS "conversation_id!", (SELECT override_until FROM moved) AS override_until
+        RETURNING conversation_id AS "conversation_id!", status = 'sent' AS "is_delivered!", (SELECT override_until FROM moved) AS override_until
         "#,
         tenant.0,
         new.conversation.0,
@@ -183,7 +185,12 @@ pub async fn write(
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| WrittenOutbound { id, conversation: ConversationId(row.conversation_id), override_until: row.override_until }))
+    Ok(row.map(|row| WrittenOutbound {
+        id,
+        conversation: ConversationId(row.conversation_id),
+        override_until: row.override_until,
+        is_delivered: row.is_delivered,
+    }))
 }
 
 /// The customer's conversation that was last active; an open one before closed ones.

@@ -24,6 +24,24 @@ pub async fn list(conn: &mut PgConnection, ids: Option<&[i32]>) -> Result<Vec<Te
     .await?)
 }
 
+/// How a tenant is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantKey {
+    PublicId(Uuid),
+    Number(i32),
+}
+
+/// Finds a tenant. For operators, and for whoever is nobody's user.
+pub async fn find(conn: &mut PgConnection, key: TenantKey) -> Result<Option<TenantRow>, StoreError> {
+    let (public_id, number) = match key {
+        TenantKey::PublicId(id) => (Some(id), None),
+        TenantKey::Number(number) => (None, Some(number)),
+    };
+    Ok(sqlx::query_as!(TenantRow, "SELECT id, public_id, store_name FROM tenants WHERE public_id = $1 OR id = $2", public_id, number)
+        .fetch_optional(conn)
+        .await?)
+}
+
 /// The id that contracts show of a tenant.
 pub async fn public_id(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Uuid>, StoreError> {
     Ok(sqlx::query_scalar!("SELECT public_id FROM tenants WHERE id = $1", tenant.0).fetch_optional(conn).await?)

@@ -37,7 +37,8 @@ pub struct NewTicket<'a> {
     pub status: &'a str,
     pub assigned_to: Option<Uuid>,
     pub due_at: Option<DateTime<Utc>>,
-    pub created_by: Uuid,
+    /// `None`: an agent.
+    pub created_by: Option<Uuid>,
 }
 
 /// What to change; `None` leaves as it is, `Some(None)` clears.

@@ -12,6 +12,7 @@ mod messages;
 mod nexus;
 mod openid;
 mod operators;
+mod platform;
 mod settings;
 mod sign_in;
 mod tenancy;

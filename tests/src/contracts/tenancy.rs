@@ -98,6 +98,10 @@ async fn ids(app: &App, parameter: &str, path: &str, tenant: i64) -> Option<Stri
         (_, path) if path.starts_with("/api/contacts") => uuid("customers"),
         (_, path) if path.starts_with("/api/templates") => uuid("message_templates"),
         (_, path) if path.starts_with("/api/admin/agents") => uuid("agents"),
+        ("tool_id", _) => uuid("tools"),
+        ("document_id", _) => uuid("knowledge_documents"),
+        ("session_id", _) => uuid("chat_conversations"),
+        ("tenant_id", _) => format!("SELECT public_id::text FROM tenants WHERE id = {tenant}"),
         _ => return None,
     };
     app.db.texts(&sql).await.into_iter().next()
@@ -115,11 +119,14 @@ async fn every_route_with_an_id_answers_404_for_another_tenants() {
              INSERT INTO calendar_events (tenant_id, id, title, start_time, end_time) VALUES ({t}, gen_random_uuid(), 'x', now(), now());
              INSERT INTO message_templates (tenant_id, id, name, language, category, components) VALUES ({t}, gen_random_uuid(), 'x', 'en', 'UTILITY', '[]');
              INSERT INTO agents (tenant_id, id, name, system_prompt) VALUES ({t}, gen_random_uuid(), 'x', 'x');
+             INSERT INTO tools (tenant_id, id, base_tool_id, name, description, config, secrets, input_schema) VALUES ({t}, gen_random_uuid(), gen_random_uuid(), 'x', 'x', '{{}}', '{{}}', '{{}}');
+             INSERT INTO knowledge_documents (tenant_id, id, name, format, size_bytes, storage_key, metadata) VALUES ({t}, gen_random_uuid(), 'x', 'text', 1, 'x', '{{}}');
+             INSERT INTO escalations (tenant_id, id, conversation_id, raised_by, reason) SELECT tenant_id, gen_random_uuid(), id, 'person', 'x' FROM chat_conversations WHERE tenant_id = {t};
              INSERT INTO contact_imports (tenant_id, id) VALUES ({t}, gen_random_uuid())",
             t = ann.tenant_number
         ))
         .await;
-    let before = app.db.texts("SELECT to_jsonb(t)::text FROM chat_conversations t UNION ALL SELECT to_jsonb(t)::text FROM tickets t UNION ALL SELECT to_jsonb(t)::text FROM users t WHERE tenant_id <> 5 ORDER BY 1").await;
+    let before = app.db.texts("SELECT to_jsonb(t)::text FROM chat_conversations t UNION ALL SELECT to_jsonb(t)::text FROM escalations t UNION ALL SELECT to_jsonb(t)::text FROM tickets t UNION ALL SELECT to_jsonb(t)::text FROM users t WHERE tenant_id <> 5 ORDER BY 1").await;
     let document = app.call("GET", "/openapi.json", None, Value::Null).await.expect(200);
     let mut tried = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -143,7 +150,7 @@ async fn every_route_with_an_id_answers_404_for_another_tenants() {
         }
     }
     assert!(tried >= 6, "{tried}");
-    let after = app.db.texts("SELECT to_jsonb(t)::text FROM chat_conversations t UNION ALL SELECT to_jsonb(t)::text FROM tickets t UNION ALL SELECT to_jsonb(t)::text FROM users t WHERE tenant_id <> 5 ORDER BY 1").await;
+    let after = app.db.texts("SELECT to_jsonb(t)::text FROM chat_conversations t UNION ALL SELECT to_jsonb(t)::text FROM escalations t UNION ALL SELECT to_jsonb(t)::text FROM tickets t UNION ALL SELECT to_jsonb(t)::text FROM users t WHERE tenant_id <> 5 ORDER BY 1").await;
     assert_eq!(before, after);
 }
 

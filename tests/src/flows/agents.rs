@@ -4,17 +4,17 @@ use super::sending::{CUSTOMER, NUMBER};
 use crate::harness::{App, Database, Provider, Received, User, text_to, until};
 use serde_json::{Value, json};
 
-const EVERYTHING: &[&str] = &["--queues", "webhooks,overrides,outbound,chores,agents"];
+pub(super) const EVERYTHING: &[&str] = &["--queues", "webhooks,overrides,outbound,chores,agents,documents"];
 
 /// A tenant with an agent, a model and WhatsApp. No customer has written yet.
-struct Office {
-    app: App,
-    model: Provider,
-    whatsapp: Provider,
-    ann: User,
+pub(super) struct Office {
+    pub(super) app: App,
+    pub(super) model: Provider,
+    pub(super) whatsapp: Provider,
+    pub(super) ann: User,
 }
 
-fn says(text: &str) -> (u16, Value) {
+pub(super) fn says(text: &str) -> (u16, Value) {
     (
         200,
         json!({"id": "chatcmpl-1", "object": "chat.completion", "model": "m-1",
@@ -23,23 +23,28 @@ fn says(text: &str) -> (u16, Value) {
     )
 }
 
-fn fails(status: u16) -> (u16, Value) {
+pub(super) fn fails(status: u16) -> (u16, Value) {
     (status, json!({"error": {"message": "said the model", "type": "t", "param": null, "code": "c"}}))
 }
 
-fn body(call: &Received) -> Value {
+pub(super) fn body(call: &Received) -> Value {
     serde_json::from_str(&call.body).unwrap()
 }
 
 impl Office {
-    async fn open(with_model: bool) -> Self {
+    pub(super) async fn open(with_model: bool) -> Self {
+        Self::open_with(with_model, &[]).await
+    }
+
+    pub(super) async fn open_with(with_model: bool, more: &[(&str, &str)]) -> Self {
         let (model, whatsapp) = (Provider::start().await, Provider::start().await);
         model.script(|_| says("We open at nine."));
         whatsapp.script(|call| {
             let id = format!("wamid.{}", body(call)["biz_opaque_callback_data"].as_str().unwrap());
             (200, json!({"messaging_product": "whatsapp", "messages": [{"id": id}]}))
         });
-        let mut environment = vec![("META_GRAPH_URL", whatsapp.url.as_str())];
+        // More requests than a tenant may make in a minute.
+        let mut environment = vec![("META_GRAPH_URL", whatsapp.url.as_str()), ("RATE_LIMIT_PLATFORM_PER_MIN", "0")];
         if with_model {
             environment.extend([
                 ("OPENAI_BASE_URL", model.url.as_str()),
@@ -47,6 +52,7 @@ impl Office {
                 ("OPENAI_MODEL", "standard"),
             ]);
         }
+        environment.extend_from_slice(more);
         let mut app = App::without_processes(Database::create().await, &environment).await;
         app.start_api().await;
         app.start_worker(EVERYTHING).await;
@@ -59,30 +65,30 @@ impl Office {
     }
 
     /// The first message is a minute old, what follows is newer than the answer to it.
-    async fn hears(&self, id: &str, text: &str) {
+    pub(super) async fn hears(&self, id: &str, text: &str) {
         let age = if id == "wamid.1" { 60 } else { -5 };
         assert_eq!(self.app.webhook(&text_to(NUMBER, CUSTOMER, id, text, age)).await, 200);
     }
 
-    async fn count(&self, condition: &str) -> i64 {
+    pub(super) async fn count(&self, condition: &str) -> i64 {
         self.app.db.count(&format!("SELECT count(*) FROM {condition}")).await
     }
 
-    async fn until_count(&self, condition: &str, wanted: i64) {
+    pub(super) async fn until_count(&self, condition: &str, wanted: i64) {
         until(&format!("{wanted} of {condition}"), async || self.count(condition).await == wanted).await;
     }
 
-    async fn until_idle(&self) {
+    pub(super) async fn until_idle(&self) {
         self.until_count("jobs WHERE queue IN ('webhooks', 'agents', 'outbound')", 0).await;
     }
 
     /// What reached the customer, in order.
-    fn sent(&self) -> Vec<String> {
+    pub(super) fn sent(&self) -> Vec<String> {
         self.whatsapp.received().iter().map(|call| body(call)["text"]["body"].as_str().unwrap().to_owned()).collect()
     }
 
     /// The cooldown is over.
-    async fn wait_over(&self) {
+    pub(super) async fn wait_over(&self) {
         self.until_count("jobs WHERE queue = 'agents' AND run_at IS NOT NULL", 1).await;
         self.app.db.run("UPDATE chat_conversations SET auto_replied_at = auto_replied_at - interval '1 minute'").await;
         self.app.db.run("UPDATE jobs SET run_at = now() WHERE queue = 'agents'").await;
@@ -101,10 +107,13 @@ async fn an_agent_answers_once_with_what_was_said_before() {
     assert_eq!((asked.len(), asked[0].line.as_str()), (1, "POST /chat/completions"));
     assert!(asked[0].head.to_ascii_lowercase().contains("authorization: bearer key of the tests"));
     let question = json!({"role": "user", "content": "When do you open?"});
+    let mut question_asked = body(&asked[0]);
+    let tools = question_asked.as_object_mut().unwrap().remove("tools").unwrap();
     assert_eq!(
-        body(&asked[0]),
+        question_asked,
         json!({"model": "standard", "temperature": 0.5, "messages": [{"role": "system", "content": "You know when we open."}, question]})
     );
+    assert_eq!((&tools[0]["type"], &tools[0]["function"]["name"]), (&json!("function"), &json!("escalate_to_human")));
     let run = office
         .app
         .db

@@ -244,3 +244,20 @@ async fn a_name_that_a_contact_card_of_another_number_shows_merges_nobody() {
     deliver(&app, &change(PHONE_NUMBER_ID, &json!({"contacts": contacts, "messages": [words(PHONE, "wamid.3")]}))).await;
     assert_eq!(remaining(&app).await, ["+15551230001 15551230001 2 wamid.1,wamid.3", "US.1 1 wamid.2"]);
 }
+
+#[tokio::test]
+async fn two_conversations_that_wait_for_a_person_wait_as_one() {
+    let app = App::start().await;
+    deliver(&app, &messages(&[words(PHONE, "wamid.1")])).await;
+    deliver(&app, &messages(&[words(USER, "wamid.2")])).await;
+    app.db
+        .run(
+            "INSERT INTO escalations (tenant_id, id, conversation_id, raised_by, reason)
+             SELECT tenant_id, gen_random_uuid(), id, 'person', 'x' FROM chat_conversations",
+        )
+        .await;
+    deliver(&app, &messages(&[both("wamid.3")])).await;
+    let waits = "SELECT concat_ws(' ', v.status, v.merged_into IS NULL, e.resolved_at IS NULL) FROM escalations e
+                 JOIN chat_conversations v ON v.tenant_id = e.tenant_id AND v.id = e.conversation_id ORDER BY e.resolved_at IS NULL";
+    assert_eq!(app.db.texts(waits).await, ["open t f", "open t t"]);
+}

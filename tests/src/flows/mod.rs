@@ -2,8 +2,11 @@
 
 mod agents;
 mod changes;
+mod chat;
+mod escalations;
 mod ingest;
 mod interactive;
+mod knowledge;
 mod lanes;
 mod lost_connections;
 mod media;
@@ -21,6 +24,8 @@ mod sending;
 mod shapes;
 mod telegram;
 mod templates;
+mod tools;
+mod widget;
 
 use crate::harness::App;
 

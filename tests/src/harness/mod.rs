@@ -1,7 +1,9 @@
 //! A Switchboard of its own for each test: a database, a Redis, and the real api and worker as processes.
 
 mod api;
+mod browser;
 mod database;
+mod events;
 mod postgres;
 mod process;
 mod provider;
@@ -13,7 +15,9 @@ mod watcher;
 mod webhooks;
 
 pub(crate) use api::{ADMIN_TOKEN, Answer, INTERNAL_TOKEN, PASSWORD, User};
+pub(crate) use browser::Browser;
 pub(crate) use database::Database;
+pub(crate) use events::Events;
 pub(crate) use postgres::PrivatePostgres;
 pub(crate) use process::{Process, free_port};
 pub(crate) use provider::{CUT, Provider, Received};

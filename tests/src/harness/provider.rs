@@ -20,7 +20,8 @@ pub(crate) struct Received {
 /// Instead of a status: the connection is cut without an answer.
 pub(crate) const CUT: u16 = 0;
 
-/// The test's answer: status (or [`CUT`]) and JSON body; `{"$type", "$file"}`: a file of this type.
+/// The test's answer: status (or [`CUT`]) and JSON body; `{"$type", "$file"}`: a file of this type; with `"$rest"` its beginning comes at once, and the rest
+/// when the provider may answer.
 type Script = dyn Fn(&Received) -> (u16, Value) + Send + Sync;
 
 /// Listens until the test ends.
@@ -92,6 +93,14 @@ async fn serve(
     };
     let (status, body) = (script.lock().unwrap())(&request);
     received.lock().unwrap().push(request);
+    if let (Some(mime_type), Some(beginning), Some(rest)) = (body["$type"].as_str(), body["$file"].as_str(), body["$rest"].as_str()) {
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: {mime_type}\r\nconnection: close\r\n\r\n{beginning}");
+        connection.write_all(head.as_bytes()).await.ok();
+        if answering.wait_for(|answering| *answering).await.is_ok() {
+            connection.write_all(rest.as_bytes()).await.ok();
+        }
+        return;
+    }
     if answering.wait_for(|answering| *answering).await.is_err() || status == CUT {
         return;
     }

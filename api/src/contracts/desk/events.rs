@@ -147,7 +147,7 @@ pub(super) async fn post_event(app: App, caller: Caller, body: Body<EventBody>, 
         description: body.description.as_deref(),
         start_time: body.start_time.0,
         end_time: body.end_time.0,
-        created_by: caller.user.0,
+        created_by: Some(caller.user.0),
         ticket,
     };
     let number = calendar_events::create(&mut work, caller.tenant, &new).await?;

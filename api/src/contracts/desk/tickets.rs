@@ -236,7 +236,7 @@ pub(super) async fn post_ticket(
         status: body.status.unwrap_or(Status::Abierto).stored(),
         assigned_to,
         due_at: body.due_at.map(|time| time.0),
-        created_by: caller.user.0,
+        created_by: Some(caller.user.0),
     };
     let number = tickets::create(&mut work, caller.tenant, &new).await?;
     audit::note(&mut work, caller.tenant, &caller.act("ticket.create", number)).await?;

@@ -2,9 +2,11 @@
 
 use crate::{prelude::*, request};
 use domain::AgentId;
+use jobs::agent_tools::base;
 use store::{
+    PgConnection,
     agents::{self, Agent, AgentSettings},
-    audit,
+    audit, tools,
 };
 use uuid::Uuid;
 
@@ -20,6 +22,8 @@ pub(super) struct AgentView {
     temperature: Option<f32>,
     max_tokens: Option<i32>,
     is_active: bool,
+    /// Built-in tools, or the tenant's own; `GET /api/admin/tools` lists them. Every agent can call a person.
+    tool_ids: Vec<Uuid>,
     created_at: Time,
     updated_at: Time,
 }
@@ -53,6 +57,7 @@ pub(super) struct AgentBody {
     max_tokens: Option<i32>,
     /// True unless given.
     is_active: Option<bool>,
+    tool_ids: Option<Vec<Uuid>>,
 }
 
 /// What was read again.
@@ -62,6 +67,7 @@ pub(super) struct Reloaded {
 }
 
 const MOST_TOKENS: i32 = 32_000;
+const MOST_TOOLS: usize = 50;
 
 impl From<&Agent> for AgentView {
     fn from(row: &Agent) -> Self {
@@ -74,6 +80,7 @@ impl From<&Agent> for AgentView {
             temperature: row.temperature,
             max_tokens: row.max_tokens,
             is_active: row.active,
+            tool_ids: row.tool_ids.clone(),
             created_at: Time(row.created_at),
             updated_at: Time(row.updated_at),
         }
@@ -103,6 +110,7 @@ fn settings(body: AgentBody, before: Option<&Agent>) -> Result<AgentSettings, Ap
     let model = body.model.map(|model| fields.text(&model, "model", 200));
     fields.check(body.temperature.is_none_or(|degree| (0.0..=2.0).contains(&degree)), "temperature", "must be from 0 to 2");
     fields.check(body.max_tokens.is_none_or(|most| (1..=MOST_TOKENS).contains(&most)), "max_tokens", "must be from 1 to 32000");
+    fields.check(body.tool_ids.as_ref().is_none_or(|ids| ids.len() <= MOST_TOOLS), "tool_ids", "must be at most 50");
     fields.finish()?;
     Ok(AgentSettings {
         name: name.unwrap_or_default(),
@@ -112,7 +120,18 @@ fn settings(body: AgentBody, before: Option<&Agent>) -> Result<AgentSettings, Ap
         temperature: body.temperature.or_else(|| before?.temperature),
         max_tokens: body.max_tokens.or_else(|| before?.max_tokens),
         active: body.is_active.unwrap_or_else(|| before.is_none_or(|agent| agent.active)),
+        tool_ids: body.tool_ids.or_else(|| before.map(|agent| agent.tool_ids.clone())).unwrap_or_default(),
     })
+}
+
+/// Every one of them is there.
+async fn must_be_tools(conn: &mut PgConnection, caller: &Caller, ids: &[Uuid]) -> Result<(), ApiError> {
+    let own: Vec<Uuid> = ids.iter().copied().filter(|id| base::find(*id).is_none()).collect();
+    let known: Vec<Uuid> = tools::by_ids(conn, caller.tenant, &own).await?.into_iter().map(|tool| tool.id).collect();
+    match own.iter().find(|id| !known.contains(id)) {
+        Some(id) => Err(ApiError::invalid_field("tool_ids", format!("holds {id}, which is no tool of this tenant"))),
+        None => Ok(()),
+    }
 }
 
 /// List agents
@@ -148,6 +167,7 @@ pub(super) async fn post_agent(app: App, caller: Admin, body: Body<AgentBody>, k
         Begun::Answered(reply) => return Ok(reply),
         Begun::Work(work) => work,
     };
+    must_be_tools(&mut work, &caller, &new.tool_ids).await?;
     let agent = agents::create(&mut work, caller.tenant, &new).await.map_err(taken)?;
     audit::note(&mut work, caller.tenant, &caller.act("agent.create", agent.id)).await?;
     work.answer(&AgentView::from(&agent)).await
@@ -161,7 +181,11 @@ pub(super) async fn put_agent(app: App, caller: Admin, agent_id: Path<Uuid>, bod
     let (Admin(caller), Body(body), id) = (caller, body, AgentId(agent_id.0));
     let mut tx = app.tenants.begin(caller.tenant).await?;
     let before = agents::get(&mut tx, caller.tenant, id).await?.ok_or_else(not_found)?;
+    let changes_tools = body.tool_ids.is_some();
     let with = settings(body, Some(&before))?;
+    if changes_tools {
+        must_be_tools(&mut tx, &caller, &with.tool_ids).await?;
+    }
     let agent = agents::replace(&mut tx, caller.tenant, id, &with).await.map_err(taken)?.ok_or_else(not_found)?;
     audit::note(&mut tx, caller.tenant, &caller.act("agent.update", id)).await?;
     tx.commit().await?;

@@ -46,6 +46,8 @@ pub struct Lab {
     pub machine: Value,
     /// Where providers are reached, if the scenario plays one.
     pub provider: Option<String>,
+    /// Where a model is reached, if the scenario plays one.
+    pub model: Option<String>,
 }
 
 impl Lab {
@@ -55,7 +57,8 @@ impl Lab {
         let redis = RedisServer::connect(&args.redis).await?;
         redis.claim(args.flush_redis).await?;
         let database = Database::create(&args.pg, &LabArgs::database_name()).await?;
-        let lab = Self { args: args.clone(), machine: machine::describe(&database, &redis).await?, database, redis, provider: None };
+        let lab =
+            Self { args: args.clone(), machine: machine::describe(&database, &redis).await?, database, redis, provider: None, model: None };
         lab.tool(&["migrate"]).await?;
         if !phone_number_ids.is_empty() {
             lab.tool(&["seed", "--whatsapp-numbers", &phone_number_ids.join(",")]).await?;
@@ -115,7 +118,7 @@ impl Lab {
 
     fn environment(&self) -> Vec<(&'static str, String)> {
         let home = Path::new(&self.args.logs).canonicalize().unwrap_or_else(|_| self.args.logs.clone()).join("home");
-        vec![
+        let mut all = vec![
             ("DATABASE_URL", self.database.url.clone()),
             ("REDIS_URL", self.args.redis.clone()),
             ("META_APP_SECRET", APP_SECRET.to_owned()),
@@ -128,10 +131,15 @@ impl Lab {
             ("META_GRAPH_URL", self.provider.clone().unwrap_or_else(|| "http://127.0.0.1:9".to_owned())),
             // What is measured is the service, not its limits.
             ("RATE_LIMIT_USER_PER_MIN", "0".to_owned()),
+            ("RATE_LIMIT_PLATFORM_PER_MIN", "0".to_owned()),
             ("RATE_LIMIT_SIGN_IN_PER_MIN", "0".to_owned()),
             ("DISPATCH", self.args.dispatch.clone()),
             ("SWITCHBOARD_HOME", home.display().to_string()),
-        ]
+        ];
+        if let Some(model) = &self.model {
+            all.extend([("OPENAI_BASE_URL", model.clone()), ("OPENAI_API_KEY", "bench-key".to_owned())]);
+        }
+        all
     }
 
     /// The api answers /health and the worker has written its row.

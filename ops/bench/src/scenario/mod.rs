@@ -1,6 +1,7 @@
 //! The scenarios: each sets up a lab, does one thing to the product, and reports.
 
 pub mod backlog;
+pub mod chats;
 pub mod events;
 pub mod fair;
 pub mod idle;

@@ -21,6 +21,7 @@ use store::{
     tenants::SeededChannel,
     tickets::{self, NewTicket},
     users::{self, NewUser},
+    widgets::{self, Widget},
 };
 
 /// Somebody who can sign in to the demo.
@@ -54,6 +55,7 @@ pub(crate) async fn fill(pool: &PgPool, settings: &Settings, channel: &SeededCha
     let conversations = make_conversations(&mut tx, tenant, channel.channel_id, &team, now).await?;
     make_tickets(&mut tx, tenant, &conversations, &team, now).await?;
     make_templates(&mut tx, tenant, &team).await?;
+    widgets::put(&mut tx, tenant, &Widget { enabled: true, title: "Demo".to_owned(), ..Widget::default() }).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(true)
 }
@@ -163,7 +165,7 @@ async fn make_tickets(
             status: ticket.status,
             assigned_to: ticket.assigned_to.and_then(|who| team.get(who)).map(|user| user.0),
             due_at: ticket.due_in_hours.map(|hours| now + TimeDelta::hours(hours)),
-            created_by: owner.0,
+            created_by: Some(owner.0),
         };
         made.push(tickets::create(conn, tenant, &new).await?);
     }
@@ -178,7 +180,7 @@ async fn make_tickets(
             description: Some(description),
             start_time: start,
             end_time: start + TimeDelta::minutes(*minutes),
-            created_by: owner.0,
+            created_by: Some(owner.0),
             ticket,
         };
         calendar_events::create(conn, tenant, &new).await?;

@@ -72,6 +72,24 @@ async fn join_conversations(conn: &mut PgConnection, tenant: i32, keep: Customer
     .fetch_all(&mut *conn)
     .await?;
     for pair in pairs {
+        // Where both wait for a person, one of them does from now on.
+        sqlx::query!(
+            "UPDATE escalations d SET resolved_at = now() WHERE d.tenant_id = $1 AND d.conversation_id = $2 AND d.resolved_at IS NULL
+               AND EXISTS (SELECT FROM escalations k WHERE k.tenant_id = $1 AND k.conversation_id = $3 AND k.resolved_at IS NULL)",
+            tenant,
+            pair.from,
+            pair.into
+        )
+        .execute(&mut *conn)
+        .await?;
+        sqlx::query!(
+            "UPDATE escalations SET conversation_id = $3 WHERE tenant_id = $1 AND conversation_id = $2",
+            tenant,
+            pair.from,
+            pair.into
+        )
+        .execute(&mut *conn)
+        .await?;
         sqlx::query!(
             "UPDATE chat_messages SET conversation_id = $3 WHERE tenant_id = $1 AND conversation_id = $2",
             tenant,

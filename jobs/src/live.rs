@@ -1,0 +1,116 @@
+//! What happens while an agent thinks, for whoever waits for its answer: words as they come. They go through Redis and are kept nowhere: losing them costs
+//! nothing but the sight of them, since the answer is a message in Postgres.
+
+use domain::ConversationId;
+use redis::aio::ConnectionManagerConfig;
+use serde::{Deserialize, Serialize};
+use std::{fmt, time::Duration};
+use tokio::sync::mpsc;
+
+/// Something that happens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Live {
+    /// The agent begins to answer: what was heard before is void.
+    Began,
+    Words {
+        text: String,
+    },
+    /// The agent uses a tool.
+    Tool {
+        name: String,
+    },
+    /// It is decided: there is an answer in Postgres, or there will be none.
+    Ended,
+}
+
+/// The Redis channel of a conversation.
+pub fn channel(conversation: ConversationId) -> String {
+    format!("switchboard:live:{conversation}")
+}
+
+/// More waits for Redis than this: what comes then is not seen.
+const WAITING: usize = 16_384;
+
+/// Tells. Cheap to clone; never blocks and never fails.
+#[derive(Clone)]
+pub struct Teller(Option<mpsc::Sender<(ConversationId, Live)>>);
+
+impl fmt::Debug for Teller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Teller(redis)" } else { "Teller(none)" })
+    }
+}
+
+impl Teller {
+    /// Without Redis, answers come as a whole.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Tells through Redis. Connects in the background, and again whenever the connection is lost.
+    pub fn redis(client: redis::Client) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(publish(client, receiver));
+        Self(Some(sender))
+    }
+
+    pub fn tell(&self, conversation: ConversationId, what: Live) {
+        if let Some(sender) = &self.0
+            && sender.try_send((conversation, what)).is_err()
+        {
+            tracing::debug!(%conversation, "Redis is slow or away: nobody sees what the agent says before it is done");
+        }
+    }
+}
+
+async fn publish(client: redis::Client, mut receiver: mpsc::Receiver<(ConversationId, Live)>) {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(1)))
+        .set_response_timeout(Some(Duration::from_secs(1)))
+        .set_number_of_retries(0);
+    let mut manager = None;
+    let mut pending = Vec::new();
+    while receiver.recv_many(&mut pending, 1_024).await > 0 {
+        if manager.is_none() {
+            manager = client.get_connection_manager_with_config(config.clone()).await.ok();
+        }
+        let told = joined(pending.drain(..));
+        let Some(connection) = &mut manager else { continue };
+        let mut pipe = redis::pipe();
+        for (conversation, what) in told {
+            pipe.publish(channel(conversation), serde_json::to_string(&what).unwrap_or_default()).ignore();
+        }
+        if let Err(error) = pipe.query_async::<()>(connection).await {
+            tracing::debug!(%error, "what agents say was not published");
+        }
+    }
+}
+
+/// Words that follow each other become one piece.
+fn joined(told: impl Iterator<Item = (ConversationId, Live)>) -> Vec<(ConversationId, Live)> {
+    let mut joined: Vec<(ConversationId, Live)> = Vec::new();
+    for (conversation, what) in told {
+        match (joined.last_mut(), what) {
+            (Some((last, Live::Words { text })), Live::Words { text: more }) if *last == conversation => text.push_str(&more),
+            (_, what) => joined.push((conversation, what)),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_follow_each_other_become_one_piece() {
+        let (a, b) = (ConversationId::generate(), ConversationId::generate());
+        let words = |text: &str| Live::Words { text: text.to_owned() };
+        let told = [(a, Live::Began), (a, words("We ")), (a, words("open")), (b, words("No")), (a, words(".")), (a, Live::Ended)];
+        assert_eq!(
+            joined(told.into_iter()),
+            [(a, Live::Began), (a, words("We open")), (b, words("No")), (a, words(".")), (a, Live::Ended)]
+        );
+    }
+}
