@@ -16,9 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const ALL: Plan = Plan { api: true, queues: None, bench_jobs: false };
-/// Words after the first, and the pause before each.
+/// Words of an answer.
 const WORDS: usize = 10;
-const BETWEEN: Duration = Duration::from_millis(50);
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct Chats {
@@ -26,13 +25,16 @@ pub struct Chats {
     #[arg(long, default_value_t = 500)]
     visitors: usize,
     /// Over how many milliseconds their first questions are spread
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 10_000)]
     spread_ms: u64,
     /// What the model takes to its first word, in milliseconds
     #[arg(long, default_value_t = 300)]
     model_ms: u64,
+    /// What it takes before each word after the first, in milliseconds: 1,500 keeps 1,000 visitors waiting at once
+    #[arg(long, default_value_t = 1_500)]
+    word_ms: u64,
     /// Questions of each visitor, one after the other
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 1)]
     questions: usize,
 }
 
@@ -54,7 +56,8 @@ pub async fn run(args: &LabArgs, chats: &Chats) -> Result<Report> {
 
 async fn measure(args: &LabArgs, chats: &Chats) -> Result<Report> {
     let seen = Rc::<RefCell<Seen>>::default();
-    let model = model(Duration::from_millis(chats.model_ms), seen.clone()).await?;
+    let pauses = (Duration::from_millis(chats.model_ms), Duration::from_millis(chats.word_ms));
+    let model = model(pauses, seen.clone()).await?;
     let mut lab = Lab::prepare(args, &[]).await?;
     lab.model = Some(format!("http://{model}"));
     let mut running = lab.start(ALL).await?;
@@ -91,7 +94,7 @@ async fn measure(args: &LabArgs, chats: &Chats) -> Result<Report> {
     let report = Report {
         scenario: "chats",
         passed: answered == questions && usize::try_from(stored)? == questions && seen.twice == 0,
-        settings: json!({"visitors": chats.visitors, "spread_ms": chats.spread_ms, "model_ms": chats.model_ms, "questions": chats.questions}),
+        settings: json!({"visitors": chats.visitors, "spread_ms": chats.spread_ms, "model_ms": chats.model_ms, "word_ms": chats.word_ms, "questions": chats.questions}),
         results: json!({
             "added_ms": percentiles(&mut added), "first_word_ms": percentiles(&mut first_word), "answered": answered, "stored": stored,
             "asked_twice": seen.twice, "most_at_once": seen.most_at_once, "seconds": rounded(elapsed.as_secs_f64(), 3),
@@ -160,19 +163,19 @@ async fn visit(
 }
 
 /// Answers as <https://platform.openai.com/docs/api-reference/chat-streaming> says, until its local set ends.
-async fn model(first: Duration, seen: Rc<RefCell<Seen>>) -> Result<SocketAddr> {
+async fn model(pauses: (Duration, Duration), seen: Rc<RefCell<Seen>>) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::task::spawn_local(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let seen = seen.clone();
-            tokio::task::spawn_local(async move { Box::pin(answer(stream, first, &seen)).await });
+            tokio::task::spawn_local(async move { Box::pin(answer(stream, pauses, &seen)).await });
         }
     });
     Ok(address)
 }
 
-async fn answer(mut stream: TcpStream, first: Duration, seen: &Rc<RefCell<Seen>>) -> Result<()> {
+async fn answer(mut stream: TcpStream, (first, between): (Duration, Duration), seen: &Rc<RefCell<Seen>>) -> Result<()> {
     stream.set_nodelay(true)?;
     let (mut input, mut chunk) = (Vec::new(), [0; 16_384]);
     let (end, length) = loop {
@@ -200,7 +203,7 @@ async fn answer(mut stream: TcpStream, first: Duration, seen: &Rc<RefCell<Seen>>
         if word == 0 {
             seen.borrow_mut().said.insert(question.clone(), Instant::now());
         } else {
-            tokio::time::sleep(BETWEEN).await;
+            tokio::time::sleep(between).await;
         }
         let piece = json!({"choices": [{"index": 0, "delta": {"content": format!("word{word} ")}, "finish_reason": null}]});
         stream.write_all(format!("data: {piece}\n\n").as_bytes()).await?;
