@@ -1,9 +1,15 @@
 //! How a run can fail, by what shall happen next.
 
+use ai::AiError;
 use domain::JobId;
 use serde_json::{Value, json};
 use std::time::Duration;
 use store::{StoreError, ledger::Burial};
+
+/// How long is waited when a model is busy and does not say how long.
+const BUSY: Duration = Duration::from_secs(5);
+/// The longest that it is believed.
+const LONGEST_BUSY: Duration = Duration::from_mins(10);
 
 /// Why a run did not end well. `Fail` is the default choice; retrying must be argued.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +62,20 @@ impl JobError {
             Self::Snooze(_) => "snoozed",
             Self::Surroundings(_) => "surroundings",
             Self::Fenced => "fenced",
+        }
+    }
+}
+
+impl JobError {
+    /// What a model's trouble means. `None`: asking it again ends the same.
+    pub(crate) fn of_model(error: &AiError) -> Option<Self> {
+        let message = error.to_string();
+        match error {
+            AiError::Busy { retry_after, .. } => {
+                Some(Self::RetryAfter { delay: retry_after.unwrap_or(BUSY).min(LONGEST_BUSY), class: "model_busy", message })
+            }
+            AiError::Unavailable(_) => Some(Self::retry("model_unavailable", message)),
+            AiError::Refused(_) | AiError::Unusable(_) => None,
         }
     }
 }

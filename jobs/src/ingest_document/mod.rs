@@ -104,13 +104,9 @@ async fn embed(job: &IngestDocument, ctx: &JobContext, chunks: &[Chunk]) -> Resu
 }
 
 async fn cannot_embed(job: &IngestDocument, ctx: &JobContext, error: &AiError) -> Result<Done, JobError> {
-    let message = error.to_string();
-    match error {
-        AiError::Busy { retry_after: Some(delay), .. } if !ctx.is_last_attempt => {
-            Err(JobError::RetryAfter { delay: *delay, class: "model_busy", message })
-        }
-        AiError::Busy { .. } | AiError::Unavailable(_) if !ctx.is_last_attempt => Err(JobError::retry("model_unavailable", message)),
-        AiError::Busy { .. } | AiError::Unavailable(_) | AiError::Refused(_) | AiError::Unusable(_) => fail(job, ctx, &message).await,
+    match JobError::of_model(error) {
+        Some(again) if !ctx.is_last_attempt => Err(again),
+        _ => fail(job, ctx, &error.to_string()).await,
     }
 }
 

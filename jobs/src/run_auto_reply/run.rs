@@ -13,7 +13,7 @@ use crate::{
 use ai::{AiError, Completion, Turn, Usage};
 use domain::{AgentId, Change, ConversationId, MessageId};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 use store::{
     PgConnection, StoreError,
     agents::{self, Agent},
@@ -24,10 +24,6 @@ use store::{
     tools,
 };
 
-/// How long is waited when a model is busy and does not say how long.
-const BUSY: Duration = Duration::from_secs(5);
-/// The longest that it is believed.
-const LONGEST_BUSY: Duration = Duration::from_mins(10);
 /// How often a model is asked for one answer: each time but the last it may ask for tools.
 const MOST_ROUNDS: usize = 6;
 /// Tools that it may ask for each time; what is more is not done.
@@ -217,18 +213,11 @@ impl AgentTurn<'_> {
     /// The customer is sent nothing; a person is called, who sees why.
     async fn fail(&self, error: AiError) -> Result<Done, JobError> {
         let ctx = self.ctx;
-        let (may_pass, told) = match &error {
-            AiError::Busy { retry_after, .. } => (true, Some(retry_after.unwrap_or(BUSY).min(LONGEST_BUSY))),
-            AiError::Unavailable(_) => (true, None),
-            AiError::Refused(_) | AiError::Unusable(_) => (false, None),
+        let (message, may_pass) = (error.to_string(), JobError::of_model(&error));
+        let may_pass = match may_pass {
+            Some(again) if !ctx.is_last_attempt => return Err(again),
+            trouble => trouble.is_some(),
         };
-        let message = error.to_string();
-        if may_pass && !ctx.is_last_attempt {
-            return Err(match told {
-                Some(delay) => JobError::RetryAfter { delay, class: "model_busy", message },
-                None => JobError::retry("model_unavailable", message),
-            });
-        }
         let mut tx = ctx.begin().await?;
         auto_reply::note(&mut tx, ctx.tenant, &self.run_of("failed", None, Some(&message))).await?;
         self.escalate(&mut tx, RaisedBy::Failure, &format!("The agent could not answer: {message}")).await?;
