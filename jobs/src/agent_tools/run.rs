@@ -203,8 +203,12 @@ impl<'a> ToolRun<'a> {
         };
         if tools::keep_result(&mut tx, ctx.tenant, job, key, &said).await? {
             tx.commit().await.map_err(StoreError::from)?;
+            return Ok(said);
         }
-        Ok(said)
+        // Another run of this job was faster, one that is taken for dead: what it wrote stands, and this is undone.
+        tx.rollback().await.map_err(StoreError::from)?;
+        let mut conn = ctx.services.pool.acquire().await.map_err(StoreError::from)?;
+        tools::result(&mut conn, ctx.tenant, job, key).await?.ok_or_else(|| StoreError::Stale("a tool's result").into())
     }
 
     async fn ticket(&self, conn: &mut PgConnection, arguments: &Value) -> Result<Result<String, String>, StoreError> {
