@@ -111,9 +111,7 @@ pub async fn queue(conn: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) -> R
 /// Deletes documents with all that was made of them. Returns the keys of their files.
 pub async fn delete(conn: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<String>, StoreError> {
     changed(&mut *conn, tenant).await?;
-    for id in ids {
-        forget_words(&mut *conn, tenant, *id).await?;
-    }
+    forget_words(&mut *conn, tenant, ids).await?;
     Ok(sqlx::query_scalar!("DELETE FROM knowledge_documents WHERE tenant_id = $1 AND id = ANY($2) RETURNING storage_key", tenant.0, ids)
         .fetch_all(conn)
         .await?)
@@ -227,7 +225,7 @@ pub async fn replace(
     if current.rows_affected() == 0 {
         return Ok(false);
     }
-    forget_words(&mut *conn, tenant, id.0).await?;
+    forget_words(&mut *conn, tenant, &[id.0]).await?;
     sqlx::query!("DELETE FROM knowledge_chunks WHERE tenant_id = $1 AND document_id = $2", tenant.0, id.0).execute(&mut *conn).await?;
     sqlx::query!(
         "INSERT INTO knowledge_chunks (tenant_id, document_id, ordinal, page, content)
@@ -273,14 +271,14 @@ async fn changed(conn: &mut PgConnection, tenant: TenantId) -> Result<(), StoreE
     Ok(())
 }
 
-/// The words of a document's chunks count no longer.
-async fn forget_words(conn: &mut PgConnection, tenant: TenantId, document: Uuid) -> Result<(), StoreError> {
+/// The words of these documents' chunks count no longer.
+async fn forget_words(conn: &mut PgConnection, tenant: TenantId, documents: &[Uuid]) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH gone AS (SELECT w.word, count(*)::int4 AS n FROM knowledge_chunks c CROSS JOIN unnest(tsvector_to_array(c.words)) w(word)
-                       WHERE c.tenant_id = $1 AND c.document_id = $2 GROUP BY w.word)
+                       WHERE c.tenant_id = $1 AND c.document_id = ANY($2) GROUP BY w.word)
          UPDATE knowledge_words k SET chunks = k.chunks - g.n FROM gone g WHERE k.tenant_id = $1 AND k.word = g.word",
         tenant.0,
-        document
+        documents
     )
     .execute(conn)
     .await?;
