@@ -1,6 +1,6 @@
 //! Who administers tenants: the platform's operator, or an owner or admin of one.
 
-use super::{Caller, caller_of};
+use super::gate::authenticate;
 use crate::{ApiError, App, middleware::budgets};
 use domain::TenantId;
 use salvo::{
@@ -51,8 +51,7 @@ impl Handler for AdministratorGate {
 
 async fn open(req: &Request, depot: &mut Depot, res: &mut Response) -> Result<(), ApiError> {
     let app = App::of(depot)?;
-    let text = |name: &str| req.headers().get(name).and_then(|value| value.to_str().ok());
-    if let Some(given) = text("x-admin-token") {
+    if let Some(given) = req.headers().get("x-admin-token").and_then(|value| value.to_str().ok()) {
         let known = app.admin_token.as_ref().is_some_and(|token| token.matches(given));
         if !known {
             return Err(ApiError::unauthorized());
@@ -60,12 +59,7 @@ async fn open(req: &Request, depot: &mut Depot, res: &mut Response) -> Result<()
         depot.insert_typed(Administrator { tenant: None, actor: Arc::from("operator") });
         return Ok(());
     }
-    let bearer =
-        text("authorization").and_then(|header| header.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let caller: Caller = match bearer {
-        Some((_, token)) => caller_of(&app, token.trim()).await?.ok_or_else(ApiError::unauthorized)?,
-        None => return Err(ApiError::unauthorized()),
-    };
+    let caller = authenticate(&app, req).await?.ok_or_else(ApiError::unauthorized)?;
     let budget = budgets::platform(&app, &caller);
     app.limiter.spend(&budget, res).await?;
     if !caller.role.is_admin() {

@@ -44,13 +44,17 @@ impl Gate {
 }
 
 /// The user whose token the request carries.
-async fn authenticate(app: &App, req: &Request) -> Result<Option<Caller>, ApiError> {
-    let header = req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let Some((scheme, token)) = header.split_once(' ') else { return Ok(None) };
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Ok(None);
+pub(super) async fn authenticate(app: &App, req: &Request) -> Result<Option<Caller>, ApiError> {
+    match bearer(req) {
+        Some(token) => caller_of(app, token).await,
+        None => Ok(None),
     }
-    caller_of(app, token.trim()).await
+}
+
+/// The token of `Authorization: Bearer`.
+pub(crate) fn bearer(req: &Request) -> Option<&str> {
+    let (scheme, token) = req.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The user whose access token it is, if it is good and its session is live.

@@ -15,7 +15,7 @@ mod user_admin;
 pub(crate) use admin_token::{Operator, OperatorGate, Service, ServiceGate};
 pub(crate) use administrator::{Administrator, AdministratorGate};
 pub(crate) use caller::{Admin, Caller, Member, TenantAdmin};
-pub(crate) use gate::{Gate, caller_of};
+pub(crate) use gate::{Gate, bearer, caller_of};
 pub(crate) use oidc::Provider;
 pub(crate) use passwords::Passwords;
 pub(crate) use refresh_token::RefreshTokens;

@@ -3,7 +3,7 @@
 use super::WidgetClaims;
 use crate::{
     ApiError, App,
-    auth::{Caller, caller_of},
+    auth::{Caller, bearer, caller_of},
     middleware::{budgets, rate_limit::Budget},
     request::{ClientAddress, TenantSegment, describe_tenant},
 };
@@ -13,7 +13,7 @@ use salvo::{
     extract::Metadata,
     http::{
         HeaderValue, Method,
-        header::{AUTHORIZATION, ORIGIN, WWW_AUTHENTICATE},
+        header::{ORIGIN, WWW_AUTHENTICATE},
     },
     oapi::{Components, EndpointArgRegister, Operation, security::SecurityRequirement},
 };
@@ -123,12 +123,8 @@ pub(crate) fn check_origin(req: &Request, allowed: &[String]) -> Result<(), ApiE
 
 /// The token of a request, whichever header it is in.
 pub(crate) fn token_of(req: &Request) -> Option<String> {
-    let text = |name: &str| req.headers().get(name).and_then(|value| value.to_str().ok());
-    if let Some(token) = text(WIDGET_TOKEN) {
-        return Some(token.trim().to_owned());
-    }
-    let (scheme, token) = text(AUTHORIZATION.as_str())?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    let own = req.headers().get(WIDGET_TOKEN).and_then(|value| value.to_str().ok()).map(str::trim);
+    own.or_else(|| bearer(req)).map(str::to_owned)
 }
 
 impl<'ex> Extractible<'ex> for Visitor {
