@@ -81,6 +81,10 @@ impl App {
             ("ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
             ("INTERNAL_API_TOKEN", INTERNAL_TOKEN.to_owned()),
             ("SWITCHBOARD_ENCRYPTION_KEY", "a key of the tests".to_owned()),
+            (
+                "MEDIA_STORE",
+                std::env::temp_dir().join(format!("switchboard-test-media-{}", uuid::Uuid::now_v7().simple())).display().to_string(),
+            ),
             // Tests sign in more often than people.
             ("RATE_LIMIT_SIGN_IN_PER_MIN", "0".to_owned()),
             ("SWITCHBOARD_BENCH_JOBS", "1".to_owned()),
