@@ -1,4 +1,4 @@
-//! The vectors of tenants' chunks in memory, compared one by one: exact, and fast enough for a tenant's hundred thousand.
+//! The vectors of tenants' chunks in memory, compared one by one, which is exact.
 
 use ai::embedding::{DIMENSIONS, STORED_BYTES, Vector};
 use domain::TenantId;

@@ -95,7 +95,7 @@ impl Knowledge {
             }
         };
         let Some(vector) = vector else { return Vec::new() };
-        // A tenant's hundred thousand chunks take milliseconds, in which this thread would serve nobody else.
+        // While this thread compares all of a large tenant's chunks it would serve nobody else.
         tokio::task::spawn_blocking(move || index.nearest(&vector, CANDIDATES)).await.unwrap_or_default()
     }
 }

@@ -11,7 +11,7 @@ pub const MOST_TEXTS: usize = 64;
 /// Bytes of a [`Vector`] as it is stored: its scale, and a byte for each number.
 pub const STORED_BYTES: usize = 4 + DIMENSIONS;
 
-/// A vector of length 1, in signed bytes: of its numbers each is `byte * scale`. A 256th part of precision costs no order among passages.
+/// A vector of length 1, in signed bytes: of its numbers each is `byte * scale`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vector {
     pub scale: f32,
