@@ -62,7 +62,7 @@ pub enum Which {
     Open,
 }
 
-/// Raises one. `None`: there is no such conversation. `Some(false)`: it was raised before.
+/// Raises one, or makes one that only a failure had raised somebody's will. `None`: there is no such conversation. `Some(false)`: it was raised before.
 pub async fn raise(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -84,7 +84,8 @@ pub async fn raise(
     let Some(id) = found else { return Ok(None) };
     let result = sqlx::query!(
         "INSERT INTO escalations (tenant_id, id, conversation_id, raised_by, reason, created_at) VALUES ($1, $2, $3, $4, $5, ledger_now())
-         ON CONFLICT (tenant_id, conversation_id) WHERE resolved_at IS NULL DO NOTHING",
+         ON CONFLICT (tenant_id, conversation_id) WHERE resolved_at IS NULL DO UPDATE SET raised_by = excluded.raised_by, reason = excluded.reason
+           WHERE escalations.raised_by = 'failure' AND excluded.raised_by <> 'failure'",
         tenant.0,
         Uuid::now_v7(),
         id,

@@ -155,6 +155,18 @@ async fn a_model_that_fails_calls_a_person_and_one_that_recovers_sends_them_back
     office.until_count("agent_runs WHERE outcome = 'replied'", 1).await;
     office.until_idle().await;
     assert_eq!((office.sent(), office.queue(&office.ann).await.len()), (vec!["Yes?".to_owned()], 0));
+    // A person who wants what a failure has called for is not sent back.
+    office.model.script(|_| fails(401));
+    office.hears("wamid.3", "And now?").await;
+    office.wait_over().await;
+    office.until_count("escalations WHERE resolved_at IS NULL AND raised_by = 'failure'", 1).await;
+    office.until_idle().await;
+    let mine = office.act(&office.ann, "escalate", json!({"reason": "I know them"})).await.expect(200);
+    assert_eq!((&mine["raised_by"], &mine["reason"]), (&json!("person"), &json!("I know them")));
+    let asked = office.model.received().len();
+    office.hears("wamid.4", "Hello?").await;
+    office.until_idle().await;
+    assert_eq!((office.model.received().len(), office.queue(&office.ann).await.len()), (asked, 1));
 }
 
 #[tokio::test]
