@@ -19,6 +19,7 @@ use store::{
     tools::{self, ConfiguredTool},
 };
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Letters of a tool's name that models take.
 const MOST_NAME_CHARS: usize = 64;
@@ -146,7 +147,7 @@ impl<'a> ToolRun<'a> {
         }
         drop(conn);
         let said = match tool.base {
-            base::HTTP_REQUEST => self.http(tool, &arguments, &format!("{job}-{times}")).await,
+            base::HTTP_REQUEST => self.http(tool, &arguments, &format!("{job}-{:032x}", xxh3_128(key.as_bytes()))).await,
             base::KNOWLEDGE_SEARCH => return self.search(&arguments).await,
             base::CUSTOMER_LOOKUP => return self.look_up().await,
             base::CREATE_TICKET | base::CREATE_CALENDAR_EVENT => return self.write(tool.base, &arguments, &key).await,

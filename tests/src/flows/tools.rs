@@ -60,12 +60,24 @@ async fn an_agent_calls_the_tenants_own_address_with_its_secret_and_checked_argu
     let head = called[0].head.to_ascii_lowercase();
     assert!(head.contains("authorization: bearer s3cret of ann") && head.contains("idempotency-key: "), "{head}");
     assert_eq!(office.count("tool_results").await, 0, "the run has ended");
+    // Two calls of one run are two calls, to whoever keeps count of keys.
+    office.model.script(|call| {
+        let told = body(call)["messages"].as_array().unwrap().iter().any(|turn| turn["role"] == "tool");
+        let both = [("order_status", r#"{"order": "1"}"#), ("order_status", r#"{"order": "2"}"#)];
+        if told { says("Both are.") } else { calls(None, &both) }
+    });
+    assert_eq!(office.answer("Where are 1 and 2?").await, "Both are.");
+    let key = |call: &Received| {
+        call.head.to_ascii_lowercase().split("idempotency-key: ").nth(1).unwrap().split("\r\n").next().unwrap().to_owned()
+    };
+    let keys: Vec<String> = shop.received().iter().map(key).collect();
+    assert!(keys.len() == 3 && keys[1] != keys[2], "{keys:?}");
     // Arguments that do not fit go nowhere.
     for bad in [r#"{"order": "../admin"}"#, r#"{"order": "1", "tenant_id": 2}"#, "nonsense", "[]"] {
         office.model.script(asks_once("order_status", bad));
         assert!(office.answer("Where is it?").await.contains("arguments"), "{bad}");
     }
-    assert_eq!(shop.received().len(), 1);
+    assert_eq!(shop.received().len(), 3);
     // Trouble is told to the model, which goes on.
     shop.script(|_| (500, json!({"error": "no"})));
     office.model.script(asks_once("order_status", r#"{"order": "1"}"#));
