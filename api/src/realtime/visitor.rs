@@ -11,7 +11,7 @@ use domain::{ConversationId, TenantId};
 use futures::{Stream, stream};
 use serde_json::{Value, json};
 use std::{convert::Infallible, time::Duration};
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle, time::timeout};
 
 /// Events that may wait for a visitor.
 const BUFFER: usize = 256;
@@ -55,14 +55,21 @@ fn told(conversation: ConversationId, frame: &Frame) -> Option<Bytes> {
 struct Watching {
     app: App,
     client: u64,
-    entering: JoinHandle<()>,
+    /// `None`: it is being taken out.
+    entering: Option<JoinHandle<()>>,
     events: mpsc::Receiver<Option<Bytes>>,
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        self.entering.abort();
-        self.app.hub.exit(self.client);
+        let (Some(entering), Ok(runtime)) = (self.entering.take(), Handle::try_current()) else { return };
+        let (app, client) = (self.app.clone(), self.client);
+        runtime.spawn(async move {
+            entering.abort();
+            // It may be just coming in: then it goes only afterwards.
+            entering.await.unwrap_or_default();
+            app.hub.exit(client);
+        });
     }
 }
 
@@ -84,7 +91,7 @@ pub(crate) fn watch(
             }
         })
     };
-    stream::unfold(Watching { app, client: id, entering, events }, |mut watching| async move {
+    stream::unfold(Watching { app, client: id, entering: Some(entering), events }, |mut watching| async move {
         let event = match timeout(HEARTBEAT, watching.events.recv()).await {
             Ok(event) => event.flatten()?,
             Err(_) => EventStream::heartbeat(),
