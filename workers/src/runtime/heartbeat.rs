@@ -24,13 +24,7 @@ pub(super) async fn beat(runtime: Arc<Runtime>, mut row: WorkerRow, interval: Du
     let mut connection = OwnConnection::like(&runtime.control);
     for beat in 0_u32.. {
         ticks.tick().await;
-        let asked = Instant::now();
-        let lives = store::within(answer_within, connection.run(async |conn| ledger::heartbeat(conn, row.id).await)).await;
-        if lives.is_err() && asked.elapsed() >= answer_within {
-            // Not refused, but silent: whatever waits for the database waits in vain, and will be fenced.
-            tracing::warn!(limit = ?answer_within, "the database is silent; what runs is given up and will run again");
-            runtime.silence.notify_waiters();
-        }
+        let lives = answered(&runtime, answer_within, connection.run(async |conn| ledger::heartbeat(conn, row.id).await)).await;
         match lives {
             Ok(true) => {}
             Ok(false) if runtime.is_stopping() => return,
@@ -38,7 +32,7 @@ pub(super) async fn beat(runtime: Arc<Runtime>, mut row: WorkerRow, interval: Du
                 // Rescued: what runs now will find itself fenced. Go on as somebody new.
                 let old = row.id;
                 row.id = WorkerId::generate();
-                if let Err(error) = store::within(answer_within, ledger::register_worker(&runtime.control, &row)).await {
+                if let Err(error) = answered(&runtime, answer_within, ledger::register_worker(&runtime.control, &row)).await {
                     tracing::warn!(%error, "cannot announce this worker again yet");
                     row.id = old;
                     continue;
@@ -51,16 +45,32 @@ pub(super) async fn beat(runtime: Arc<Runtime>, mut row: WorkerRow, interval: Du
                 continue;
             }
         }
-        if let Err(error) = store::within(answer_within, hear_cancellations(&runtime, row.id)).await {
+        if let Err(error) = answered(&runtime, answer_within, hear_cancellations(&runtime, row.id)).await {
             tracing::debug!(%error, "could not read cancellations");
         }
         if beat % LOOK_EVERY == 0 {
-            match store::within(answer_within, give_back_unknown(&runtime, row.id, &unknown_before)).await {
+            match answered(&runtime, answer_within, give_back_unknown(&runtime, row.id, &unknown_before)).await {
                 Ok(unknown) => unknown_before = unknown,
                 Err(error) => tracing::debug!(%error, "could not compare with the ledger"),
             }
         }
     }
+}
+
+/// The answer, if there is one within the limit. If not, the database is silent: connections from before are not used again, so whatever still waits on one
+/// waits in vain, and is given up here. (The next beat would have a new connection, and notice nothing.)
+async fn answered<T>(
+    runtime: &Runtime,
+    limit: Duration,
+    work: impl Future<Output = Result<T, StoreError>> + Send,
+) -> Result<T, StoreError> {
+    let asked = Instant::now();
+    let result = store::within(limit, work).await;
+    if result.is_err() && asked.elapsed() >= limit {
+        tracing::warn!(?limit, "the database is silent; what runs is given up and will run again");
+        runtime.silence.notify_waiters();
+    }
+    result
 }
 
 async fn hear_cancellations(runtime: &Runtime, worker: WorkerId) -> Result<(), StoreError> {
