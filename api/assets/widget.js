@@ -224,7 +224,7 @@
     running = true;
     while (kept.pending.length && await ask(kept.pending[0])) keep({ pending: kept.pending.slice(1) });
     running = false;
-    if (!kept.pending.length) catchUp().catch(() => {});
+    if (!kept.pending.length) catchUp();
   };
 
   // What people say without being asked, for as long as the page is open.
@@ -252,9 +252,18 @@
     }
   };
 
+  // Shows what was said meanwhile. Nothing else would show it later, so trouble that passes is waited out.
   const catchUp = async () => {
-    const { messages } = await (await call("/messages")).json();
-    for (const message of messages) show(message.id, message.role === "user", message.content);
+    for (let attempt = 0; attempt < 6; attempt += 1) {
+      try {
+        const { messages } = await (await call("/messages")).json();
+        for (const message of messages) show(message.id, message.role === "user", message.content);
+        return;
+      } catch (error) {
+        if (error instanceof Refused && error.status < 500 && error.status !== 429) return;
+        await pause(Math.min(1000 * 2 ** attempt, 15000) * (0.5 + Math.random() / 2));
+      }
+    }
   };
 
   opener.addEventListener("click", () => toggle(panel.hidden));
@@ -295,7 +304,7 @@
     opener.setAttribute("aria-label", "Open the chat");
     if (config.welcome_message) show("welcome", false, config.welcome_message);
     document.body.append(host);
-    await catchUp().catch(() => {});
+    await catchUp();
     if (kept.open) toggle(true);
     listen();
     for (const { name, text } of kept.pending) {
