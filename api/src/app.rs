@@ -13,7 +13,7 @@ use crate::{
     state::{AppState, Settings},
 };
 use channels::meta_signature::SignatureKey;
-use jobs::wake::Waker;
+use jobs::{agent_tools::CallbackLinks, wake::Waker};
 use platform::{Clock, Config, DispatchMode, MediaLinks, MediaStore, Sealing, media_store::MediaError, metrics::MetricsHandle};
 use salvo::{Server, Service, conn::tcp::TcpAcceptor, server::ServerHandle};
 use std::{
@@ -148,6 +148,7 @@ fn shared_state(
         inbox,
         media: MediaStore::open(&config.media_store)?,
         media_links: config.encryption_key.as_ref().map(|key| MediaLinks::new(key, &public_url)),
+        callback_links: config.encryption_key.as_ref().map(|key| CallbackLinks::new(key, &public_url)),
         hub: Arc::new(Hub::new(redis.clone())),
         ears,
         waker,

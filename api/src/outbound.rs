@@ -65,6 +65,10 @@ pub(crate) enum Author<'a> {
     /// Keeps the bot away.
     Person(&'a Caller),
     Service,
+    /// An agent elsewhere that was handed a turn: a person who writes before it is sent keeps it from going out.
+    Agent {
+        human_epoch: i32,
+    },
 }
 
 /// A message that waits to be sent.
@@ -89,9 +93,14 @@ impl App {
         let templated = matches!(draft, Draft::Template { .. });
         let by = match author {
             Author::Person(caller) => Some(caller.user),
-            Author::Service => None,
+            Author::Service | Author::Agent { .. } => None,
         };
         let mut new = compose(conversation, draft, by);
+        if let Author::Agent { human_epoch } = author
+            && let Some(meta) = new.meta.as_object_mut()
+        {
+            meta.insert("human_epoch".to_owned(), Value::from(human_epoch));
+        }
         if let Some(message) = answers {
             let found = outbound::answerable(conn, tenant, conversation, message).await?;
             let wrong = "must be the id of a message of this conversation that has reached the channel";

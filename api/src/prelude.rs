@@ -5,7 +5,7 @@ pub(crate) use crate::{
     auth::{Admin, Caller, Member},
     middleware::idempotency::{Begun, RequestKey},
     reply::{Accepted, Created, NoContent, Ok200},
-    request::{Body, Fields, Path, Query},
+    request::{Body, Fields, Patch, Path, Query},
     wire::Time,
 };
 // `Writer` is named by what `endpoint` expands to.

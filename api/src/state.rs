@@ -9,7 +9,7 @@ use crate::{
     middleware::rate_limit::Limiter,
     realtime::Hub,
 };
-use jobs::wake::Waker;
+use jobs::{agent_tools::CallbackLinks, wake::Waker};
 use platform::{Clock, MediaLinks, MediaStore, Sealing, Secret, config::RateLimits};
 use salvo::{
     Depot, Extractible, Request, Writer,
@@ -39,6 +39,8 @@ pub(crate) struct AppState {
     /// Copies of files, and links to them. `None`: no key signs any.
     pub media: MediaStore,
     pub media_links: Option<MediaLinks>,
+    /// `None`: no tool can answer later.
+    pub callback_links: Option<CallbackLinks>,
     pub waker: Waker,
     pub clock: Arc<dyn Clock>,
     pub tokens: Tokens,

@@ -2,11 +2,14 @@
 
 use crate::{
     JobError,
+    agent_tools::CallbackLinks,
     knowledge::Knowledge,
     live::Teller,
     send_outbound::{Lanes, Statements, Throttle},
+    thinking::Prices,
     wake::Waker,
 };
+use ai::service::AgentService;
 use channels::sending::ProviderUrls;
 use chrono::TimeDelta;
 use domain::{Change, JobId, TenantId, WorkerId};
@@ -14,6 +17,7 @@ use platform::{GuardedClient, MediaStore, Sealing};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use store::{
     PgConnection, PgPool, Postgres, StoreError, Transaction,
@@ -57,10 +61,19 @@ pub struct Services {
 /// How agents are asked.
 #[derive(Debug)]
 pub struct Agents {
-    /// `None`: they repeat what they heard.
+    /// `None`: they repeat what they heard, unless there is a service or the tenant has a key of its own.
     pub model: Option<ai::Model>,
+    /// For tenants with a key but without an address of their own.
+    pub openai_base_url: String,
     /// For agents that name no model.
     pub default_model: String,
+    /// The longest that an answer is waited for.
+    pub patience: Duration,
+    /// Answers where there is no model, or where the tenant's settings say so.
+    pub service: Option<AgentService>,
+    pub prices: Prices,
+    /// `None`: no tool can answer later.
+    pub callbacks: Option<CallbackLinks>,
     /// The least time between two answers in a conversation.
     pub cooldown: TimeDelta,
 }

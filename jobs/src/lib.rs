@@ -13,6 +13,7 @@ pub mod live;
 pub mod policy;
 mod provider_call;
 pub mod queue;
+pub mod thinking;
 pub mod together;
 pub mod wake;
 

@@ -4,8 +4,13 @@
 use domain::ConversationId;
 use redis::aio::ConnectionManagerConfig;
 use serde::{Deserialize, Serialize};
-use std::{fmt, time::Duration};
-use tokio::sync::mpsc;
+use std::{
+    collections::HashMap,
+    fmt, future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::mpsc, time::Instant};
 
 /// Something that happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +25,8 @@ pub enum Live {
     Tool {
         name: String,
     },
+    /// Nothing new; told to learn whether anybody hears it.
+    Still,
     /// It is decided: there is an answer in Postgres, or there will be none.
     Ended,
 }
@@ -32,9 +39,36 @@ pub fn channel(conversation: ConversationId) -> String {
 /// More waits for Redis than this: what comes then is not seen.
 const WAITING: usize = 16_384;
 
+/// How long nobody must have heard anything until whoever waited is taken for gone: a client that lost its connection is back by then.
+const GONE_AFTER: Duration = Duration::from_secs(5);
+const STILL_EVERY: Duration = Duration::from_secs(2);
+
 /// Tells. Cheap to clone; never blocks and never fails.
 #[derive(Clone)]
-pub struct Teller(Option<mpsc::Sender<(ConversationId, Live)>>);
+pub struct Teller(Option<Redis>);
+
+#[derive(Clone)]
+struct Redis {
+    sender: mpsc::Sender<(ConversationId, Live)>,
+    unheard: Arc<Unheard>,
+}
+
+/// Conversations whose listeners are looked after, and since when nobody hears what is told in them.
+#[derive(Default)]
+struct Unheard(Mutex<HashMap<ConversationId, Option<Instant>>>);
+
+impl Unheard {
+    fn all(&self) -> MutexGuard<'_, HashMap<ConversationId, Option<Instant>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many heard what was told last; `None`: that is not known.
+    fn heard(&self, conversation: ConversationId, by: Option<u64>) {
+        if let Some(since) = self.all().get_mut(&conversation) {
+            *since = (by == Some(0)).then(|| since.unwrap_or_else(Instant::now));
+        }
+    }
+}
 
 impl fmt::Debug for Teller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,20 +85,48 @@ impl Teller {
     /// Tells through Redis. Connects in the background, and again whenever the connection is lost.
     pub fn redis(client: redis::Client) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
-        tokio::spawn(publish(client, receiver));
-        Self(Some(sender))
+        let unheard = Arc::<Unheard>::default();
+        tokio::spawn(publish(client, receiver, unheard.clone()));
+        Self(Some(Redis { sender, unheard }))
     }
 
     pub fn tell(&self, conversation: ConversationId, what: Live) {
-        if let Some(sender) = &self.0
-            && sender.try_send((conversation, what)).is_err()
+        if let Some(redis) = &self.0
+            && redis.sender.try_send((conversation, what)).is_err()
         {
             tracing::debug!(%conversation, "Redis is slow or away: nobody sees what the agent says before it is done");
         }
     }
+
+    /// Ends when nobody listens to the conversation any more. Where that cannot be known, never.
+    pub(crate) async fn gone(&self, conversation: ConversationId) {
+        let Some(redis) = &self.0 else { return future::pending().await };
+        let watched = Watched { conversation, unheard: &redis.unheard };
+        watched.unheard.all().insert(conversation, None);
+        loop {
+            tokio::time::sleep(STILL_EVERY).await;
+            self.tell(conversation, Live::Still);
+            let since = redis.unheard.all().get(&conversation).copied().flatten();
+            if since.is_some_and(|since| since.elapsed() >= GONE_AFTER) {
+                return;
+            }
+        }
+    }
 }
 
-async fn publish(client: redis::Client, mut receiver: mpsc::Receiver<(ConversationId, Live)>) {
+/// One conversation's jobs run one at a time, so there is one of these for each.
+struct Watched<'a> {
+    conversation: ConversationId,
+    unheard: &'a Unheard,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.unheard.all().remove(&self.conversation);
+    }
+}
+
+async fn publish(client: redis::Client, mut receiver: mpsc::Receiver<(ConversationId, Live)>, unheard: Arc<Unheard>) {
     let config = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(Duration::from_secs(1)))
         .set_response_timeout(Some(Duration::from_secs(1)))
@@ -76,13 +138,21 @@ async fn publish(client: redis::Client, mut receiver: mpsc::Receiver<(Conversati
             manager = client.get_connection_manager_with_config(config.clone()).await.ok();
         }
         let told = joined(pending.drain(..));
-        let Some(connection) = &mut manager else { continue };
-        let mut pipe = redis::pipe();
-        for (conversation, what) in told {
-            pipe.publish(channel(conversation), serde_json::to_string(&what).unwrap_or_default()).ignore();
-        }
-        if let Err(error) = pipe.query_async::<()>(connection).await {
-            tracing::debug!(%error, "what agents say was not published");
+        let heard = match &mut manager {
+            Some(connection) => {
+                let mut pipe = redis::pipe();
+                for (conversation, what) in &told {
+                    pipe.publish(channel(*conversation), serde_json::to_string(what).unwrap_or_default());
+                }
+                pipe.query_async::<Vec<u64>>(connection)
+                    .await
+                    .inspect_err(|error| tracing::debug!(%error, "what agents say was not published"))
+                    .ok()
+            }
+            None => None,
+        };
+        for (number, (conversation, _)) in told.iter().enumerate() {
+            unheard.heard(*conversation, heard.as_ref().and_then(|heard| heard.get(number)).copied());
         }
     }
 }

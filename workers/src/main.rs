@@ -4,18 +4,20 @@ mod maintenance;
 mod registry;
 mod runtime;
 
-use ai::Model;
+use ai::{Model, service::AgentService};
 use anyhow::Context;
 use channels::sending::ProviderUrls;
 use clap::Parser;
 use domain::WorkerId;
 use jobs::{
     Agents, Services,
+    agent_tools::CallbackLinks,
     dispatch::{LocalDispatch, RedisDispatch},
     knowledge::{Embedder, Knowledge},
     live::Teller,
     queue::{self, Queue},
     send_outbound::{Lanes, Statements, Throttle},
+    thinking::Prices,
     wake::Waker,
 };
 use maintenance::Leading;
@@ -190,14 +192,22 @@ fn throttle(config: &Config) -> anyhow::Result<Throttle> {
 const MODEL_PATIENCE: Duration = Duration::from_mins(2);
 
 fn model(config: &Config) -> Option<Model> {
-    config.openai_api_key.clone().map(|key| Model { base_url: config.openai_base_url.clone(), key, patience: MODEL_PATIENCE })
+    config.agents.openai_api_key.clone().map(|key| Model { base_url: config.agents.openai_base_url.clone(), key, patience: MODEL_PATIENCE })
 }
 
 fn agents(config: &Config) -> anyhow::Result<Agents> {
+    let public_url = config.http.public_url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", config.port));
+    let secret = config.http.internal_token.clone();
+    let service = config.agents.service_url.clone().zip(secret).map(|(url, secret)| AgentService { url, secret, patience: MODEL_PATIENCE });
     Ok(Agents {
         model: model(config),
-        default_model: config.openai_model.clone(),
-        cooldown: chrono::TimeDelta::from_std(config.auto_reply_cooldown)?,
+        openai_base_url: config.agents.openai_base_url.clone(),
+        default_model: config.agents.openai_model.clone(),
+        patience: MODEL_PATIENCE,
+        service,
+        prices: Prices(config.agents.prices.clone()),
+        callbacks: config.encryption_key.as_ref().map(|key| CallbackLinks::new(key, &public_url)),
+        cooldown: chrono::TimeDelta::from_std(config.agents.cooldown)?,
     })
 }
 
@@ -206,7 +216,7 @@ const MOST_VECTOR_BYTES: usize = 256 * 1024 * 1024;
 
 fn knowledge(config: &Config) -> Knowledge {
     let embedder = match model(config) {
-        Some(model) => Embedder::Model { model, name: config.openai_embedding_model.clone() },
+        Some(model) => Embedder::Model { model, name: config.agents.openai_embedding_model.clone() },
         None => Embedder::Words,
     };
     Knowledge::new(embedder, MOST_VECTOR_BYTES)

@@ -14,6 +14,9 @@ use tokio::time::{Instant, timeout_at};
 /// How often it is looked whether there is an answer, although nothing was heard: Redis may be away, a person may have taken over.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// After so many looks the answer is asked for again, in case that nobody works on it: a run that nobody listened to ended just when this one came back.
+const LOOKS: u32 = 5;
+
 /// Waits for the answer.
 pub(crate) struct Turn {
     app: App,
@@ -22,6 +25,8 @@ pub(crate) struct Turn {
     ear: Ear,
     /// When it is looked next.
     look_at: Instant,
+    /// How often it was looked in vain.
+    looks: u32,
 }
 
 /// What happens while one waits.
@@ -64,21 +69,40 @@ impl Turn {
         app.waker.ring(queue::AGENTS.name, [tenant]);
         app.waker.changed([tenant]);
         let look_at = if progress.settled { Instant::now() } else { Instant::now() + LOOK };
-        Ok(Self { app, tenant, said, ear, look_at })
+        Ok(Self { app, tenant, said: Said { is_new: false, ..said }, ear, look_at, looks: 0 })
     }
 
     /// What happens next.
     pub(crate) async fn next(&mut self) -> Result<Step, ApiError> {
-        match timeout_at(self.look_at, self.ear.live.recv()).await {
-            Ok(Some(Live::Began)) => Ok(Step::Began),
-            Ok(Some(Live::Words { text })) => Ok(Step::Words(text)),
-            Ok(Some(Live::Tool { name })) => Ok(Step::Tool(name)),
-            Ok(Some(Live::Ended) | None) | Err(_) => {
-                let progress = self.progress().await?;
-                self.look_at = Instant::now() + LOOK;
-                Ok(if progress.settled { Step::Over(progress) } else { Step::Waiting })
+        loop {
+            match timeout_at(self.look_at, self.ear.live.recv()).await {
+                Ok(Some(Live::Began)) => return Ok(Step::Began),
+                Ok(Some(Live::Words { text })) => return Ok(Step::Words(text)),
+                Ok(Some(Live::Tool { name })) => return Ok(Step::Tool(name)),
+                Ok(Some(Live::Still)) => {}
+                heard => {
+                    let progress = self.progress().await?;
+                    if progress.settled {
+                        return Ok(Step::Over(progress));
+                    }
+                    self.look_at = Instant::now() + LOOK;
+                    self.looks += 1;
+                    if heard == Ok(Some(Live::Ended)) || self.looks.is_multiple_of(LOOKS) {
+                        self.ask_again().await?;
+                    }
+                    return Ok(Step::Waiting);
+                }
             }
         }
+    }
+
+    /// Has the agent answer it, unless it is at it.
+    async fn ask_again(&self) -> Result<(), ApiError> {
+        let mut tx = self.app.tenants.begin_planning(self.tenant).await?;
+        ledger::enqueue(&mut tx, &[run_auto_reply::chat_job(self.tenant, self.said.conversation, self.said.message)]).await?;
+        tx.commit().await?;
+        self.app.waker.ring(queue::AGENTS.name, [self.tenant]);
+        Ok(())
     }
 
     /// How far the answer is.

@@ -27,4 +27,17 @@ impl<T> Patch<T> {
             Self::Value(value) => Some(Some(value)),
         }
     }
+
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Patch<U> {
+        match self {
+            Self::Absent => Patch::Absent,
+            Self::Null => Patch::Null,
+            Self::Value(value) => Patch::Value(change(value)),
+        }
+    }
+
+    /// What it is after the change.
+    pub(crate) fn or_before(self, before: Option<T>) -> Option<T> {
+        self.given().unwrap_or(before)
+    }
 }

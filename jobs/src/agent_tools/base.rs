@@ -87,7 +87,7 @@ pub fn find(id: Uuid) -> Option<&'static BaseTool> {
     ALL.iter().find(|tool| tool.id == id)
 }
 
-fn text_argument(name: &str, description: &str, most: usize) -> Value {
+pub(super) fn text_argument(name: &str, description: &str, most: usize) -> Value {
     let argument = json!({"type": "string", "description": description, "minLength": 1, "maxLength": most});
     json!({"type": "object", "properties": {name: argument}, "required": [name]})
 }

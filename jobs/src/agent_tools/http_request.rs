@@ -13,11 +13,19 @@ const MOST_CHARS: usize = 16_000;
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
-/// What is wrong with a configuration, if anything is: `{url, method?, headers?}`.
+/// Does the address only take the call, and answer it later?
+pub fn is_asynchronous(config: &Value) -> bool {
+    config.get("asynchronous").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// What is wrong with a configuration, if anything is: `{url, method?, headers?, asynchronous?}`.
 pub fn check_config(config: &Value) -> Result<(), String> {
     let Some(config) = config.as_object() else { return Err("must be an object".to_owned()) };
-    if let Some(name) = config.keys().find(|name| !["url", "method", "headers"].contains(&name.as_str())) {
-        return Err(format!("has no member {name}: it is {{url, method, headers}}"));
+    if let Some(name) = config.keys().find(|name| !["url", "method", "headers", "asynchronous"].contains(&name.as_str())) {
+        return Err(format!("has no member {name}: it is {{url, method, headers, asynchronous}}"));
+    }
+    if config.get("asynchronous").is_some_and(|value| !value.is_boolean()) {
+        return Err("needs asynchronous to be true or false".to_owned());
     }
     let url = config.get("url").and_then(Value::as_str).unwrap_or_default();
     // A placeholder may stand anywhere behind the host.
@@ -43,44 +51,56 @@ pub fn check_config(config: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Calls it. `key` makes a repetition harmless where the other side honours it.
-pub(super) async fn call(
-    http: &GuardedClient,
-    config: &Value,
-    secrets: &HashMap<String, Secret>,
-    arguments: &Value,
-    key: &str,
-) -> Result<String, String> {
-    let text = |name: &str| config.get(name).and_then(Value::as_str).unwrap_or_default();
-    let method = if text("method").is_empty() { "GET".to_owned() } else { text("method").to_ascii_uppercase() };
-    let mut rest = arguments.as_object().cloned().unwrap_or_default();
-    let mut url = address(text("url"), &mut rest)?;
-    let sends_body = !matches!(method.as_str(), "GET" | "DELETE");
-    if !sends_body {
-        let mut query = url.query_pairs_mut();
-        for (name, value) in &rest {
-            query.append_pair(name, &plain(value));
-        }
-    }
-    let mut headers = vec![("idempotency-key".to_owned(), key.to_owned())];
-    for (name, value) in config.get("headers").and_then(Value::as_object).into_iter().flatten() {
-        headers.push((name.clone(), with_secrets(value.as_str().unwrap_or_default(), secrets)));
-    }
-    let body = sends_body.then(|| Value::Object(rest).to_string());
-    let calling = async {
-        let mut response = http.call(&method, url, &headers, body).await.map_err(|error| error.to_string())?;
-        let status = response.status().as_u16();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|_| "the answer broke off".to_owned())? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > MOST_BYTES {
-                break;
+/// A call that is to be made.
+#[derive(Debug)]
+pub(super) struct HttpCall<'a> {
+    pub config: &'a Value,
+    pub secrets: &'a HashMap<String, Secret>,
+    pub arguments: &'a Value,
+    /// Makes a repetition harmless where the other side honours it.
+    pub key: &'a str,
+    /// Where the other side answers later, if it does: told as `X-Callback-Url`, and as `callback_url` in a body.
+    pub callback: Option<&'a str>,
+}
+
+impl HttpCall<'_> {
+    /// What the other side says.
+    pub(super) async fn make(&self, http: &GuardedClient) -> Result<String, String> {
+        let text = |name: &str| self.config.get(name).and_then(Value::as_str).unwrap_or_default();
+        let method = if text("method").is_empty() { "GET".to_owned() } else { text("method").to_ascii_uppercase() };
+        let mut rest = self.arguments.as_object().cloned().unwrap_or_default();
+        let mut url = address(text("url"), &mut rest)?;
+        let sends_body = !matches!(method.as_str(), "GET" | "DELETE");
+        if !sends_body && !rest.is_empty() {
+            let mut query = url.query_pairs_mut();
+            for (name, value) in &rest {
+                query.append_pair(name, &plain(value));
             }
         }
-        let said: String = String::from_utf8_lossy(&bytes).chars().take(MOST_CHARS).collect();
-        Ok(format!("HTTP {status}\n{said}").replace('\0', ""))
-    };
-    tokio::time::timeout(PATIENCE, calling).await.unwrap_or_else(|_| Err("it takes too long".to_owned()))
+        let mut headers = vec![("idempotency-key".to_owned(), self.key.to_owned())];
+        for (name, value) in self.config.get("headers").and_then(Value::as_object).into_iter().flatten() {
+            headers.push((name.clone(), with_secrets(value.as_str().unwrap_or_default(), self.secrets)));
+        }
+        if let Some(callback) = self.callback {
+            headers.push(("x-callback-url".to_owned(), callback.to_owned()));
+            rest.insert("callback_url".to_owned(), Value::from(callback));
+        }
+        let body = sends_body.then(|| Value::Object(rest).to_string());
+        let calling = async {
+            let mut response = http.call(&method, url, &headers, body).await.map_err(|error| error.to_string())?;
+            let status = response.status().as_u16();
+            let mut bytes = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(|_| "the answer broke off".to_owned())? {
+                bytes.extend_from_slice(&chunk);
+                if bytes.len() > MOST_BYTES {
+                    break;
+                }
+            }
+            let said: String = String::from_utf8_lossy(&bytes).chars().take(MOST_CHARS).collect();
+            Ok(format!("HTTP {status}\n{said}").replace('\0', ""))
+        };
+        tokio::time::timeout(PATIENCE, calling).await.unwrap_or_else(|_| Err("it takes too long".to_owned()))
+    }
 }
 
 /// With its placeholders filled, each as one segment or value: an argument cannot lead elsewhere.
@@ -141,6 +161,7 @@ mod tests {
             json!({"url": "https://example.com", "headers": {"a b": "x"}}),
             json!({"url": "https://example.com", "headers": {"a": "x\ny"}}),
             json!({"url": "https://example.com", "body": {}}),
+            json!({"url": "https://example.com", "asynchronous": "yes"}),
         ] {
             assert!(check_config(&bad).is_err(), "{bad}");
         }

@@ -2,11 +2,13 @@
 //! get their tenant and conversation from the job.
 
 pub mod base;
+mod callbacks;
 mod http_request;
 mod run;
 
-pub use http_request::check_config;
-pub(crate) use run::{ToolRun, Toolbox};
+pub use callbacks::CallbackLinks;
+pub use http_request::{check_config, is_asynchronous};
+pub(crate) use run::{Prepared, Scene, Todo, ToolRun, Toolbox};
 
 use jsonschema::Validator;
 use serde_json::Value;
@@ -25,7 +27,7 @@ fn validator(schema: &Value) -> Result<Validator, String> {
 }
 
 /// What is wrong with arguments, if anything is.
-fn check_arguments(schema: &Value, arguments: &Value) -> Result<(), String> {
+pub(crate) fn check_arguments(schema: &Value, arguments: &Value) -> Result<(), String> {
     /// More is not told at once.
     const MOST: usize = 5;
     let wrong: Vec<String> =

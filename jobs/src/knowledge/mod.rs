@@ -5,7 +5,7 @@ mod index;
 use ai::{AiError, Model, embedding};
 use domain::TenantId;
 use index::{Indexes, TenantIndex};
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 use store::{
     PgPool, StoreError,
     retrieval::{self, ChunkKey, Passage},
@@ -65,14 +65,20 @@ impl Knowledge {
         Self { embedder, indexes: Indexes::new(most_bytes) }
     }
 
-    /// The passages of the tenant's documents that say most about `question`. Where the embedder cannot be asked, words alone decide.
-    pub async fn find(&self, pool: &PgPool, http: &reqwest::Client, tenant: TenantId, question: &str) -> Result<Vec<Passage>, StoreError> {
+    /// The passages of the tenant's documents that say most about `question`. Where the embedder cannot be asked, words alone decide. `changes`: how often the
+    /// documents have changed (`Answering::knowledge_changes`).
+    pub async fn find(
+        &self,
+        pool: &PgPool,
+        http: &reqwest::Client,
+        tenant: TenantId,
+        changes: Option<i64>,
+        question: &str,
+    ) -> Result<Vec<Passage>, StoreError> {
         let question: String = question.chars().take(MOST_QUESTION_CHARS).collect();
+        let Some(changes) = changes.filter(|_| !question.trim().is_empty()) else { return Ok(Vec::new()) };
+        let began = Instant::now();
         let mut conn = pool.acquire().await?;
-        let Some(changes) = retrieval::changes(&mut conn, tenant).await? else { return Ok(Vec::new()) };
-        if question.trim().is_empty() {
-            return Ok(Vec::new());
-        }
         let by_words = retrieval::by_words(&mut conn, tenant, &question, COMMON, CANDIDATES.try_into().unwrap_or(i64::MAX)).await?;
         let index = self.indexes.get(&mut conn, tenant, self.embedder.name(), changes).await?;
         // The embedder may take its time.
@@ -80,7 +86,9 @@ impl Knowledge {
         let by_meaning = self.near(http, index, &question).await;
         let best = fused(&[by_words, by_meaning]);
         let mut conn = pool.acquire().await?;
-        retrieval::passages(&mut conn, tenant, &best).await
+        let passages = retrieval::passages(&mut conn, tenant, &best).await;
+        metrics::histogram!("switchboard_retrieval_seconds").record(began.elapsed().as_secs_f64());
+        passages
     }
 
     async fn near(&self, http: &reqwest::Client, index: Arc<TenantIndex>, question: &str) -> Vec<ChunkKey> {

@@ -3,14 +3,15 @@
 //! The model is asked outside of any transaction; its answer counts only if no person wrote meanwhile, and is written together with its SendOutbound and
 //! the job's end. A run that dies is done again: the model may be asked twice, the customer is answered once.
 
-mod prompt;
 mod run;
+mod turn;
 
 use crate::{Done, Job, JobContext, JobError, Policy, new_job, queue};
 use domain::{ConversationId, MessageId, TenantId};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use store::{PgConnection, StoreError, agents, inbound::WrittenMessage, ledger::NewJob};
+use uuid::Uuid;
 
 /// Which conversation. Several may wait for one: the first that runs answers all that is there, the others find nothing to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,15 @@ pub async fn jobs_for(conn: &mut PgConnection, messages: &[WrittenMessage], trac
             ..new_job(tenant, &RunAutoReply { conversation_id, chat: false }, trace)
         })
         .collect())
+}
+
+/// The job that goes on with what a tool has answered (its call's id). While one lives for it, another is not written.
+pub fn callback_job(tenant: TenantId, conversation_id: ConversationId, call: Uuid) -> NewJob {
+    NewJob {
+        ordering_key: Some(conversation_id.to_string()),
+        idempotency_key: Some(format!("tool:{call}")),
+        ..new_job(tenant, &RunAutoReply { conversation_id, chat: false }, None)
+    }
 }
 
 /// The job for something that was said on a website. While one lives for the same message, another is not written.

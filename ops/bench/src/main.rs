@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bench::lab::{self, LabArgs};
-use bench::scenario::{backlog, chats, events, fair, idle, load_only, neighbour, reads, rest, sends, soak, storm};
+use bench::scenario::{backlog, chats, events, fair, idle, knowledge, load_only, neighbour, reads, rest, sends, soak, storm};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +35,8 @@ enum Scenario {
     Sends(sends::Sends),
     /// Visitors of a website who ask a model that streams: what is added to the model's own time
     Chats(chats::Chats),
+    /// Many documents: memory while they are ingested, and how long it takes to find passages in them
+    Knowledge(knowledge::Knowledge),
     /// A quick tenant beside one with a slow provider: how long its messages take
     Neighbour(neighbour::Neighbour),
     /// Webhooks to Socket.IO clients: latency, and what idle clients cost
@@ -83,6 +85,7 @@ async fn run(command: &Command) -> Result<bool> {
         Scenario::Reads(reads) => reads::run(lab, reads).await,
         Scenario::Sends(sends) => sends::run(lab, sends).await,
         Scenario::Chats(chats) => chats::run(lab, chats).await,
+        Scenario::Knowledge(knowledge) => knowledge::run(lab, knowledge).await,
         Scenario::Neighbour(neighbour) => neighbour::run(lab, neighbour).await,
         Scenario::Events(events) => events::run(lab, events).await,
         Scenario::Rest(rest) => rest::run(lab, rest).await,

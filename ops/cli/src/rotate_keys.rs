@@ -5,14 +5,15 @@ use crate::{
     error::CliError,
     settings::{Settings, sealing},
 };
+use domain::TenantId;
 use serde_json::{Map, Value, json};
 use store::{
     StoreError,
-    channels::{self, SealedChannel, secret_place},
+    sealed::{self, Holder, Sealed},
 };
 use uuid::Uuid;
 
-/// Channels that are read at once.
+/// Holders of secrets that are read at once.
 const CHUNK: i64 = 500;
 
 #[derive(Debug, clap::Args)]
@@ -29,27 +30,24 @@ pub(crate) async fn run(args: &RotateKeysArgs, settings: &Settings) -> Result<()
         ));
     }
     let pool = settings.pool()?;
-    let (mut rotated, mut current, mut after) = (0_u64, 0_u64, Uuid::nil());
-    loop {
-        let mut conn = pool.acquire().await.map_err(StoreError::from)?;
-        let chunk = channels::list_sealed(&mut conn, after, CHUNK).await?;
-        let Some(last) = chunk.last() else { break };
-        after = last.id.0;
-        for channel in &chunk {
-            let old = channel.secrets.values().filter_map(Value::as_str).filter(|sealed| sealing.is_old(sealed)).count();
-            let all = u64::try_from(channel.secrets.len()).unwrap_or(0);
-            if old == 0 {
-                current += all;
-                continue;
+    let (mut rotated, mut current) = (0_usize, 0_usize);
+    for holder in Holder::ALL {
+        let mut after = (TenantId(0), Uuid::nil());
+        loop {
+            let mut conn = pool.acquire().await.map_err(StoreError::from)?;
+            let chunk = sealed::list(&mut conn, holder, after, CHUNK).await?;
+            let Some(last) = chunk.last() else { break };
+            after = (last.tenant, last.id);
+            for one in &chunk {
+                let old = one.secrets.values().filter_map(Value::as_str).filter(|sealed| sealing.is_old(sealed)).count();
+                rotated += old;
+                current += one.secrets.len() - old;
+                if old > 0 && !sealed::replace(&mut conn, one, reseal(&sealing, one)?).await? {
+                    return Err(CliError::Usage(format!("{} was changed meanwhile: run it again", named(one))));
+                }
             }
-            let secrets = reseal(&sealing, channel)?;
-            if !channels::reseal(&mut conn, channel, secrets).await? {
-                return Err(CliError::Usage(format!("channel {} was changed meanwhile: run it again", channel.id)));
-            }
-            rotated += u64::try_from(old).unwrap_or(0);
-            current += all - u64::try_from(old).unwrap_or(0);
+            console::note(&format!("{rotated} secrets sealed anew, {current} were already"));
         }
-        console::note(&format!("{rotated} secrets sealed anew, {current} were already"));
     }
     if args.json {
         console::line(&json!({"rotated": rotated, "current": current}).to_string());
@@ -61,15 +59,21 @@ pub(crate) async fn run(args: &RotateKeysArgs, settings: &Settings) -> Result<()
     Ok(())
 }
 
-fn reseal(sealing: &platform::Sealing, channel: &SealedChannel) -> Result<Map<String, Value>, CliError> {
-    let mut secrets = channel.secrets.clone();
+fn reseal(sealing: &platform::Sealing, holder: &Sealed) -> Result<Map<String, Value>, CliError> {
+    let mut secrets = holder.secrets.clone();
     for (name, value) in &mut secrets {
         let Some(sealed) = value.as_str().filter(|sealed| sealing.is_old(sealed)) else { continue };
-        let place = secret_place(channel.id, name);
+        let place = holder.place(name);
         let anew = sealing.open(&place, sealed).and_then(|secret| sealing.seal(&place, secret.expose()));
-        let anew =
-            anew.map_err(|error| CliError::Usage(format!("{name} of channel {} of tenant {}: {error}", channel.id, channel.tenant)))?;
-        *value = Value::String(anew);
+        *value = Value::String(anew.map_err(|error| CliError::Usage(format!("{name} of {}: {error}", named(holder))))?);
     }
     Ok(secrets)
+}
+
+fn named(holder: &Sealed) -> String {
+    match holder.holder {
+        Holder::Channel => format!("channel {} of tenant {}", holder.id, holder.tenant),
+        Holder::Tool => format!("tool {} of tenant {}", holder.id, holder.tenant),
+        Holder::Model => format!("the model of tenant {}", holder.tenant),
+    }
 }

@@ -5,8 +5,8 @@ use crate::{AiError, Completion, ToolCall, Usage};
 use serde_json::Value;
 use std::time::Duration;
 
-/// The longest text that is taken as a reply.
-const LONGEST_TEXT: usize = 4_096;
+/// More of a text is not taken.
+const LONGEST_TEXT: usize = 65_536;
 
 pub(crate) fn read(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Result<Completion, AiError> {
     if (200..300).contains(&status) {
@@ -104,7 +104,7 @@ mod tests {
         for body in [&b""[..], b"{}", b"<html>", br#"{"choices": []}"#] {
             assert!(matches!(read(200, None, body), Err(AiError::Unusable(_))));
         }
-        let long = good(&json!({"content": "x".repeat(10_000)})).map(|completion| completion.text.len());
+        let long = good(&json!({"content": "x".repeat(100_000)})).map(|completion| completion.text.len());
         assert_eq!(long, Ok(LONGEST_TEXT));
     }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 pub mod embedding;
+pub mod service;
 mod stream;
 
 use platform::Secret;
@@ -71,6 +72,8 @@ pub struct Prompt {
     pub turns: Vec<Turn>,
     /// What it may ask for.
     pub tools: Vec<Tool>,
+    /// A JSON Schema that its answer is to fit.
+    pub answer_schema: Option<Value>,
 }
 
 /// What a model said.
@@ -182,8 +185,7 @@ async fn read(response: &mut reqwest::Response) -> Result<Vec<u8>, AiError> {
 }
 
 fn body(prompt: &Prompt) -> Value {
-    let messages: Vec<Value> = prompt.turns.iter().map(message).collect();
-    let mut body = Map::from_iter([("model".to_owned(), json!(prompt.model)), ("messages".to_owned(), json!(messages))]);
+    let mut body = Map::from_iter([("model".to_owned(), json!(prompt.model)), ("messages".to_owned(), messages(&prompt.turns))]);
     body.extend(prompt.temperature.map(|temperature| ("temperature".to_owned(), json!(temperature))));
     body.extend(prompt.max_tokens.map(|most| ("max_tokens".to_owned(), json!(most))));
     if !prompt.tools.is_empty() {
@@ -193,7 +195,15 @@ fn body(prompt: &Prompt) -> Value {
         };
         body.insert("tools".to_owned(), prompt.tools.iter().map(tool).collect());
     }
+    if let Some(schema) = &prompt.answer_schema {
+        // <https://platform.openai.com/docs/guides/structured-outputs>
+        body.insert("response_format".to_owned(), json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}));
+    }
     Value::Object(body)
+}
+
+fn messages(turns: &[Turn]) -> Value {
+    turns.iter().map(message).collect()
 }
 
 fn message(turn: &Turn) -> Value {
@@ -240,7 +250,7 @@ mod tests {
         ];
         let parameters = json!({"type": "object", "properties": {"id": {"type": "integer"}}});
         let tools = vec![Tool { name: "look_up".to_owned(), description: "Looks up".to_owned(), parameters: parameters.clone() }];
-        let prompt = Prompt { model: "m".to_owned(), temperature: Some(0.5), max_tokens: Some(100), turns, tools };
+        let prompt = Prompt { model: "m".to_owned(), temperature: Some(0.5), max_tokens: Some(100), turns, tools, answer_schema: None };
         let messages = json!([{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"},
             {"role": "assistant", "content": "Hello"}, {"role": "user", "content": "Help"},
             {"role": "assistant", "content": null, "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": "{\"id\":7}"}}]},
@@ -249,6 +259,11 @@ mod tests {
         assert_eq!(body(&prompt), json!({"model": "m", "temperature": 0.5, "max_tokens": 100, "messages": messages, "tools": tools}));
         let plain = Prompt { temperature: None, max_tokens: None, turns: Vec::new(), tools: Vec::new(), ..prompt };
         assert_eq!(body(&plain), json!({"model": "m", "messages": []}));
+        let shaped = Prompt { answer_schema: Some(json!({"type": "object"})), ..plain };
+        assert_eq!(
+            body(&shaped)["response_format"],
+            json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}})
+        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Every setting of Switchboard: its environment variable, its default and what it does. Read once, when a process starts.
 //! A variable that is set but empty counts as unset.
 
+mod agents;
 mod http;
 
+pub use agents::{AgentsConfig, ModelPrice};
 pub use http::{HttpConfig, OidcConfig, RateLimits};
 
 use crate::secret::{Secret, SecretUrl};
@@ -41,17 +43,7 @@ pub struct Config {
     pub media_store: String,
     /// `MEDIA_MAX_BYTES` (104857600): larger files are not copied.
     pub media_max_bytes: u64,
-    /// `OPENAI_BASE_URL` (`https://api.openai.com/v1`): an OpenAI-compatible endpoint for agents.
-    pub openai_base_url: String,
-    /// `OPENAI_API_KEY`: its key. Unset: agents repeat what they heard.
-    pub openai_api_key: Option<Secret>,
-    /// `OPENAI_MODEL` (gpt-4o-mini): the model of agents that name none.
-    pub openai_model: String,
-    /// `OPENAI_EMBEDDING_MODEL` (text-embedding-3-small): what makes vectors of documents; it must be able to make them of 256 numbers. After another is
-    /// chosen, documents have to be ingested again.
-    pub openai_embedding_model: String,
-    /// `AUTO_REPLY_COOLDOWN` (30 seconds): the least time between two of an agent's answers in a conversation.
-    pub auto_reply_cooldown: Duration,
+    pub agents: AgentsConfig,
     /// `SWITCHBOARD_ALLOW_HOSTS`: `host:port`, comma separated, that may be fetched from though they are private.
     pub allow_hosts: Vec<String>,
     /// `LOG_LEVEL` (info): a level, or directives like `info,sqlx=debug`.
@@ -145,17 +137,7 @@ impl Config {
                 .text("MEDIA_STORE")
                 .unwrap_or_else(|| format!("{}/media", source.text("SWITCHBOARD_HOME").unwrap_or_else(|| ".switchboard".to_owned()))),
             media_max_bytes: source.number("MEDIA_MAX_BYTES", 1..=1 << 40)?.unwrap_or(100 << 20),
-            openai_base_url: source
-                .url(
-                    "OPENAI_BASE_URL",
-                    &["http://", "https://"],
-                    "give the address of an OpenAI-compatible API, https://api.openai.com/v1",
-                )?
-                .map_or_else(|| "https://api.openai.com/v1".to_owned(), |url| url.trim_end_matches('/').to_owned()),
-            openai_api_key: source.text("OPENAI_API_KEY").map(Secret::new),
-            openai_model: source.text("OPENAI_MODEL").unwrap_or_else(|| "gpt-4o-mini".to_owned()),
-            openai_embedding_model: source.text("OPENAI_EMBEDDING_MODEL").unwrap_or_else(|| "text-embedding-3-small".to_owned()),
-            auto_reply_cooldown: Duration::from_secs(source.number("AUTO_REPLY_COOLDOWN", 0..=86_400)?.unwrap_or(30)),
+            agents: AgentsConfig::read(&source)?,
             allow_hosts: source.list("SWITCHBOARD_ALLOW_HOSTS"),
             log_level: source.text("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
             log_format: source.choice("LOG_FORMAT", "use text or json", &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,

@@ -80,7 +80,8 @@ impl GuardedClient {
         request.send().await.map_err(|error| unreachable(&error))
     }
 
-    fn client_for(&self, url: &Url) -> Result<&reqwest::Client, Refused> {
+    /// The client for requests to `url`. It follows no redirects.
+    pub fn client_for(&self, url: &Url) -> Result<&reqwest::Client, Refused> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Refused::NoAddress);
         }

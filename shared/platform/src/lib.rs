@@ -11,6 +11,7 @@ pub mod passwords;
 mod process;
 pub mod sealing;
 pub mod secret;
+pub mod signed_links;
 pub mod telemetry;
 pub mod trace_context;
 
@@ -21,4 +22,5 @@ pub use media_links::MediaLinks;
 pub use media_store::MediaStore;
 pub use sealing::{Sealing, SealingError};
 pub use secret::{Secret, SecretUrl};
+pub use signed_links::SignedLinks;
 pub use trace_context::TraceContext;

@@ -1,7 +1,6 @@
 //! Signed, expiring addresses of files: who has one may read that file until then, and nothing else.
 
-use crate::Secret;
-use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use crate::{Secret, SignedLinks};
 use chrono::{DateTime, Utc};
 
 /// A link is good for at least this long, and at most twice as long: links of one hour are alike, so that pages which show them can be cached.
@@ -9,35 +8,22 @@ const SECONDS: i64 = 3_600;
 
 /// Signs and checks.
 #[derive(Clone, Debug)]
-pub struct MediaLinks {
-    key: hmac::Key,
-    /// Where others reach us, without a slash at the end.
-    base: String,
-}
+pub struct MediaLinks(SignedLinks);
 
 impl MediaLinks {
-    /// With a key derived from `secret`.
+    /// With a key derived from `secret`; `base`: where others reach us, without a slash at the end.
     pub fn new(secret: &Secret, base: &str) -> Self {
-        let root = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
-        let derived = hmac::sign(&root, b"media links");
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()), base: base.to_owned() }
+        Self(SignedLinks::new(secret, "media links", format!("{base}/media")))
     }
 
     /// The address of a file.
     pub fn sign(&self, file: &str, now: DateTime<Utc>) -> String {
-        let expires = (now.timestamp().div_euclid(SECONDS) + 2) * SECONDS;
-        format!("{}/media/{file}?expires={expires}&signature={}", self.base, hex::encode(self.signature(file, expires)))
+        self.0.sign(file, (now.timestamp().div_euclid(SECONDS) + 2) * SECONDS)
     }
 
     /// Is it a signature of ours for this file that has not expired?
     pub fn is_good(&self, file: &str, expires: i64, signature: &str, now: DateTime<Utc>) -> bool {
-        let given = hex::decode(signature).unwrap_or_default();
-        let right = self.signature(file, expires);
-        verify_slices_are_equal(right.as_ref(), &given).is_ok() && now.timestamp() < expires
-    }
-
-    fn signature(&self, file: &str, expires: i64) -> hmac::Tag {
-        hmac::sign(&self.key, format!("{file}\n{expires}").as_bytes())
+        self.0.is_good(file, expires, signature, now)
     }
 }
 

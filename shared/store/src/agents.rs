@@ -21,6 +21,9 @@ pub struct Agent {
     pub active: bool,
     /// Its tools: of the table `tools`, or built in.
     pub tool_ids: Vec<Uuid>,
+    pub output_format_id: Option<Uuid>,
+    /// The teams that it leads or is a member of.
+    pub team_ids: Vec<Uuid>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -36,14 +39,16 @@ pub struct AgentSettings {
     pub max_tokens: Option<i32>,
     pub active: bool,
     pub tool_ids: Vec<Uuid>,
+    pub output_format_id: Option<Uuid>,
 }
 
 /// The tenant's agents, the oldest first.
 pub async fn list(conn: &mut PgConnection, tenant: TenantId, (limit, offset): (i64, i64)) -> Result<Vec<Agent>, StoreError> {
     Ok(sqlx::query_as!(
         Agent,
-        "SELECT id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, created_at, updated_at FROM agents
-         WHERE tenant_id = $1 ORDER BY created_at, id LIMIT $2 OFFSET $3",
+        r#"SELECT id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, output_format_id, teams_of(agents) AS "team_ids!",
+                created_at, updated_at FROM agents
+         WHERE tenant_id = $1 ORDER BY created_at, id LIMIT $2 OFFSET $3"#,
         tenant.0,
         limit,
         offset
@@ -55,22 +60,11 @@ pub async fn list(conn: &mut PgConnection, tenant: TenantId, (limit, offset): (i
 pub async fn get(conn: &mut PgConnection, tenant: TenantId, id: AgentId) -> Result<Option<Agent>, StoreError> {
     Ok(sqlx::query_as!(
         Agent,
-        "SELECT id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, created_at, updated_at FROM agents
-         WHERE tenant_id = $1 AND id = $2",
+        r#"SELECT id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, output_format_id, teams_of(agents) AS "team_ids!",
+                created_at, updated_at FROM agents
+         WHERE tenant_id = $1 AND id = $2"#,
         tenant.0,
         id.0
-    )
-    .fetch_optional(conn)
-    .await?)
-}
-
-/// The agent that answers: the oldest active one that the tenant may use.
-pub async fn answering(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Agent>, StoreError> {
-    Ok(sqlx::query_as!(
-        Agent,
-        "SELECT id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, created_at, updated_at FROM agents a
-         WHERE tenant_id = $1 AND active AND may_answer(a) ORDER BY tenant_id, created_at, id LIMIT 1",
-        tenant.0
     )
     .fetch_optional(conn)
     .await?)
@@ -87,13 +81,14 @@ pub async fn with_answering(conn: &mut PgConnection, tenants: &[TenantId]) -> Re
     Ok(found.into_iter().map(TenantId).collect())
 }
 
-/// Makes an agent. A name that is taken is a violation of `agents_tenant_id_name_key`.
+/// Makes an agent. A name that is taken is a violation of `agents_tenant_id_name_key`, a format that is not there one of `agents_output_format`.
 pub async fn create(conn: &mut PgConnection, tenant: TenantId, new: &AgentSettings) -> Result<Agent, StoreError> {
     Ok(sqlx::query_as!(
         Agent,
-        "INSERT INTO agents (tenant_id, id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         RETURNING id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, created_at, updated_at",
+        r#"INSERT INTO agents (tenant_id, id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, output_format_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         RETURNING id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, output_format_id, teams_of(agents) AS "team_ids!",
+                created_at, updated_at"#,
         tenant.0,
         AgentId::generate().0,
         new.name,
@@ -103,7 +98,8 @@ pub async fn create(conn: &mut PgConnection, tenant: TenantId, new: &AgentSettin
         new.temperature,
         new.max_tokens,
         new.active,
-        &new.tool_ids
+        &new.tool_ids,
+        new.output_format_id
     )
     .fetch_one(conn)
     .await?)
@@ -113,9 +109,11 @@ pub async fn create(conn: &mut PgConnection, tenant: TenantId, new: &AgentSettin
 pub async fn replace(conn: &mut PgConnection, tenant: TenantId, id: AgentId, with: &AgentSettings) -> Result<Option<Agent>, StoreError> {
     Ok(sqlx::query_as!(
         Agent,
-        "UPDATE agents SET name = $3, description = $4, system_prompt = $5, model = $6, temperature = $7, max_tokens = $8, active = $9, tool_ids = $10, updated_at = now()
+        r#"UPDATE agents SET name = $3, description = $4, system_prompt = $5, model = $6, temperature = $7, max_tokens = $8, active = $9, tool_ids = $10,
+                output_format_id = $11, updated_at = now()
          WHERE tenant_id = $1 AND id = $2
-         RETURNING id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, created_at, updated_at",
+         RETURNING id, name, description, system_prompt, model, temperature, max_tokens, active, tool_ids, output_format_id, teams_of(agents) AS "team_ids!",
+                created_at, updated_at"#,
         tenant.0,
         id.0,
         with.name,
@@ -125,13 +123,14 @@ pub async fn replace(conn: &mut PgConnection, tenant: TenantId, id: AgentId, wit
         with.temperature,
         with.max_tokens,
         with.active,
-        &with.tool_ids
+        &with.tool_ids,
+        with.output_format_id
     )
     .fetch_optional(conn)
     .await?)
 }
 
-/// Deletes an agent. False: there is none.
+/// Deletes an agent. False: there is none. One that leads a team is a violation of `agent_teams_lead`.
 pub async fn delete(conn: &mut PgConnection, tenant: TenantId, id: AgentId) -> Result<bool, StoreError> {
     let result = sqlx::query!("DELETE FROM agents WHERE tenant_id = $1 AND id = $2", tenant.0, id.0).execute(conn).await?;
     Ok(result.rows_affected() == 1)

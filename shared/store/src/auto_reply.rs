@@ -2,9 +2,8 @@
 
 use crate::StoreError;
 use chrono::TimeDelta;
-use domain::{AgentId, ConversationId, CustomerId, MessageId, TenantId};
+use domain::{ConversationId, CustomerId, MessageId, TenantId};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 /// A conversation that an agent may answer in.
 #[derive(Clone, Debug)]
@@ -20,6 +19,8 @@ pub struct Waiting {
     pub cooldown: Option<TimeDelta>,
     /// The newest message that waits for an answer, if one does.
     pub newest: Option<MessageId>,
+    /// Tools have answered what the customer was not told yet.
+    pub has_results: bool,
     /// What was said, the oldest first.
     pub history: Vec<Said>,
 }
@@ -45,6 +46,8 @@ pub async fn look(
                   c.status = 'closed' OR coalesce(c.human_override_until > ledger_now(), false)
                   OR EXISTS (SELECT FROM escalations e WHERE e.tenant_id = c.tenant_id AND e.conversation_id = c.id AND e.resolved_at IS NULL
                                AND (e.raised_by <> 'failure' OR e.assigned_to IS NOT NULL)) AS "taken!",
+                  EXISTS (SELECT FROM tool_callbacks b WHERE b.tenant_id = c.tenant_id AND b.conversation_id = c.id
+                            AND b.answered_at IS NOT NULL AND b.told_at IS NULL) AS "has_results!",
                   extract(epoch FROM c.auto_replied_at + make_interval(secs => $3) - ledger_now())::float8 AS cooldown
            FROM chat_conversations c
            WHERE c.tenant_id = $1 AND c.id = (SELECT coalesce(merged_into, id) FROM chat_conversations WHERE tenant_id = $1 AND id = $2)"#,
@@ -78,18 +81,19 @@ pub async fn look(
             TimeDelta::try_milliseconds((seconds * 1_000.0).ceil() as i64)
         }),
         newest: newest.filter(|id| found.replied_through.is_none_or(|through| through < *id)).map(MessageId),
+        has_results: found.has_results,
         history: rows.into_iter().rev().map(|row| said(&row.direction, row.message_type, row.content)).collect(),
     }))
 }
 
-/// Takes the conversation for an answer to everything up to `through`, and ends what was escalated because no answer came. False: a person has written or
+/// Takes the conversation for an answer to everything up to `through` (`None`: nothing more than before), and ends what was escalated because no answer came. False: a person has written or
 /// was called since `human_epoch`, or has it, or it is closed: the answer must not go out.
 pub async fn answer(
     conn: &mut PgConnection,
     tenant: TenantId,
     conversation: ConversationId,
     human_epoch: i32,
-    through: MessageId,
+    through: Option<MessageId>,
 ) -> Result<bool, StoreError> {
     let taken = sqlx::query_scalar!(
         r#"WITH taken AS (
@@ -104,7 +108,7 @@ pub async fn answer(
         tenant.0,
         conversation.0,
         human_epoch,
-        through.0
+        through.map(|id| id.0)
     )
     .fetch_one(conn)
     .await?;
@@ -123,42 +127,6 @@ pub async fn pass_over(
         tenant.0,
         conversation.0,
         through.0
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// What an agent did.
-#[derive(Clone, Debug)]
-pub struct Run<'a> {
-    pub agent: AgentId,
-    pub conversation: ConversationId,
-    /// Its answer, if it went out.
-    pub message: Option<MessageId>,
-    /// `replied overtaken failed escalated`.
-    pub outcome: &'static str,
-    pub model: Option<&'a str>,
-    pub prompt_tokens: i32,
-    pub completion_tokens: i32,
-    pub error: Option<&'a str>,
-}
-
-/// Notes it.
-pub async fn note(conn: &mut PgConnection, tenant: TenantId, run: &Run<'_>) -> Result<(), StoreError> {
-    sqlx::query!(
-        "INSERT INTO agent_runs (tenant_id, id, agent_id, conversation_id, message_id, outcome, model, prompt_tokens, completion_tokens, error)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        tenant.0,
-        Uuid::now_v7(),
-        run.agent.0,
-        run.conversation.0,
-        run.message.map(|id| id.0),
-        run.outcome,
-        run.model,
-        run.prompt_tokens,
-        run.completion_tokens,
-        run.error
     )
     .execute(conn)
     .await?;

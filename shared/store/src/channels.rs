@@ -147,43 +147,6 @@ pub async fn delete(conn: &mut PgConnection, tenant: TenantId, id: ChannelInstan
     Ok(result.rows_affected() == 1)
 }
 
-/// Sealed values of a channel, as the rotation of keys goes over them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SealedChannel {
-    pub tenant: TenantId,
-    pub id: ChannelInstanceId,
-    pub secrets: Map<String, Value>,
-}
-
-/// Channels with secrets behind `after`, in the order of their ids. For operators.
-pub async fn list_sealed(conn: &mut PgConnection, after: Uuid, limit: i64) -> Result<Vec<SealedChannel>, StoreError> {
-    let rows = sqlx::query!(
-        "SELECT tenant_id, id, secrets FROM channel_instances WHERE id > $1 AND secrets <> '{}' ORDER BY id LIMIT $2",
-        after,
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| SealedChannel { tenant: TenantId(row.tenant_id), id: ChannelInstanceId(row.id), secrets: object(row.secrets) })
-        .collect())
-}
-
-/// Replaces the secrets, unless somebody changed them since they were read: then false.
-pub async fn reseal(conn: &mut PgConnection, channel: &SealedChannel, secrets: Map<String, Value>) -> Result<bool, StoreError> {
-    let result = sqlx::query!(
-        "UPDATE channel_instances SET secrets = $4 WHERE tenant_id = $1 AND id = $2 AND secrets = $3",
-        channel.tenant.0,
-        channel.id.0,
-        Value::Object(channel.secrets.clone()),
-        Value::Object(secrets)
-    )
-    .execute(conn)
-    .await?;
-    Ok(result.rows_affected() == 1)
-}
-
 /// What a provider says of a channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {

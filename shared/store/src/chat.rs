@@ -26,7 +26,7 @@ pub struct Said {
     pub user: CustomerId,
     pub message: MessageId,
     pub sent_at: DateTime<Utc>,
-    /// False: it was said before.
+    /// It was said just now, in this transaction. False: it was said before.
     pub is_new: bool,
 }
 
@@ -45,6 +45,9 @@ impl From<sqlx::Error> for NotSaid {
         Self::Store(error.into())
     }
 }
+
+/// Sessions of one user that may begin at once.
+const MOST_RACES: usize = 10;
 
 /// A conversation that the website's chat is about.
 struct Session {
@@ -141,38 +144,70 @@ async fn resolved(conn: &mut PgConnection, tenant: TenantId, user: CustomerId) -
 
 /// Makes a session, and whoever has it if they are new.
 async fn begin(conn: &mut PgConnection, tenant: TenantId, saying: &Saying<'_>) -> Result<Session, NotSaid> {
-    let channel = channel(conn, tenant).await?;
-    let user = saying.user.unwrap_or(CustomerId(saying.session.0));
-    let user = if let Some(known) = resolved(conn, tenant, user).await? {
-        known
-    } else {
-        sqlx::query!("INSERT INTO customers (tenant_id, id) VALUES ($1, $2) ON CONFLICT DO NOTHING", tenant.0, user.0)
-            .execute(&mut *conn)
-            .await?;
-        user.0
-    };
-    sqlx::query!(
-        "INSERT INTO customer_identities (tenant_id, channel_instance_id, external_id, customer_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-        tenant.0,
-        channel,
-        user.to_string(),
-        user
-    )
-    .execute(&mut *conn)
-    .await?;
-    let session = Session { id: saying.session.0, user, channel, is_chat: true, closed: false };
-    close_others(conn, tenant, &session).await?;
-    // Whoever was faster with the same session has made it; another tenant's cannot be seen.
-    sqlx::query!(
-        "INSERT INTO chat_conversations (tenant_id, id, channel_instance_id, customer_id, channel_source) VALUES ($1, $2, $3, $4, 'widget') ON CONFLICT DO NOTHING",
+    let wanted = saying.user.unwrap_or(CustomerId(saying.session.0));
+    let mut person = introduce(conn, tenant, wanted).await?;
+    if person.is_none() {
+        make_channel(conn, tenant).await?;
+        person = introduce(conn, tenant, wanted).await?;
+    }
+    let person = person.ok_or(StoreError::Stale("the widget channel"))?;
+    let session = Session { id: saying.session.0, user: person.id, channel: person.channel, is_chat: true, closed: false };
+    if person.was_known {
+        close_others(conn, tenant, &session).await?;
+    }
+    for _ in 0..MOST_RACES {
+        if insert(conn, tenant, &session).await? {
+            return Ok(session);
+        }
+        // Somebody was faster, with the same session, or with another of the same user.
+        if let Some(found) = find(conn, tenant, saying.session).await? {
+            return Ok(found);
+        }
+        close_others(conn, tenant, &session).await?;
+    }
+    // Another tenant's, which cannot be seen.
+    Err(NotSaid::NotTheirs)
+}
+
+/// False: there is one of this id, or its user has another.
+async fn insert(conn: &mut PgConnection, tenant: TenantId, session: &Session) -> Result<bool, StoreError> {
+    let result = sqlx::query!(
+        "INSERT INTO chat_conversations (tenant_id, id, channel_instance_id, customer_id, channel_source) VALUES ($1, $2, $3, $4, 'widget')
+         ON CONFLICT DO NOTHING",
         tenant.0,
         session.id,
-        channel,
-        user
+        session.channel,
+        session.user
     )
-    .execute(&mut *conn)
+    .execute(conn)
     .await?;
-    find(conn, tenant, saying.session).await?.ok_or(NotSaid::NotTheirs)
+    Ok(result.rows_affected() == 1)
+}
+
+/// A customer on the tenant's widget channel.
+struct Person {
+    id: Uuid,
+    channel: Uuid,
+    was_known: bool,
+}
+
+/// Who a customer is by now, and known on the widget channel; somebody new is made. `None`: there is no such channel.
+async fn introduce(conn: &mut PgConnection, tenant: TenantId, wanted: CustomerId) -> Result<Option<Person>, StoreError> {
+    Ok(sqlx::query_as!(
+        Person,
+        r#"WITH channel AS (SELECT id FROM channel_instances WHERE tenant_id = $1 AND type = 'WIDGET' ORDER BY created_at, id LIMIT 1),
+             known AS (SELECT coalesce(merged_into, id) AS id FROM customers WHERE tenant_id = $1 AND id = $2),
+             made AS (INSERT INTO customers (tenant_id, id) SELECT $1, $2 WHERE EXISTS (SELECT FROM channel) AND NOT EXISTS (SELECT FROM known)
+                      ON CONFLICT DO NOTHING),
+             person AS (SELECT coalesce((SELECT id FROM known), $2) AS id),
+             named AS (INSERT INTO customer_identities (tenant_id, channel_instance_id, external_id, customer_id)
+                       SELECT $1, c.id, p.id::text, p.id FROM channel c, person p ON CONFLICT DO NOTHING)
+           SELECT p.id AS "id!", c.id AS channel, EXISTS (SELECT FROM known) AS "was_known!" FROM channel c, person p"#,
+        tenant.0,
+        wanted.0
+    )
+    .fetch_optional(conn)
+    .await?)
 }
 
 async fn close_others(conn: &mut PgConnection, tenant: TenantId, session: &Session) -> Result<(), StoreError> {
@@ -191,28 +226,16 @@ async fn close_others(conn: &mut PgConnection, tenant: TenantId, session: &Sessi
     Ok(())
 }
 
-/// The tenant's widget channel; made when the first visitor writes.
-async fn channel(conn: &mut PgConnection, tenant: TenantId) -> Result<Uuid, StoreError> {
-    if let Some(id) = oldest_channel(conn, tenant).await? {
-        return Ok(id);
-    }
+/// The tenant's widget channel is made when the first visitor writes.
+async fn make_channel(conn: &mut PgConnection, tenant: TenantId) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO channel_instances (tenant_id, type, external_id, name, status) VALUES ($1, 'WIDGET', 'website:' || $1::int4, 'Website', 'CONNECTED')
          ON CONFLICT (type, external_id) DO NOTHING",
         tenant.0
     )
-    .execute(&mut *conn)
+    .execute(conn)
     .await?;
-    oldest_channel(conn, tenant).await?.ok_or(StoreError::Stale("the widget channel"))
-}
-
-async fn oldest_channel(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Uuid>, StoreError> {
-    Ok(sqlx::query_scalar!(
-        "SELECT id FROM channel_instances WHERE tenant_id = $1 AND type = 'WIDGET' ORDER BY created_at, id LIMIT 1",
-        tenant.0
-    )
-    .fetch_optional(conn)
-    .await?)
+    Ok(())
 }
 
 /// How far the answer to something is.
@@ -254,6 +277,9 @@ pub async fn progress(conn: &mut PgConnection, tenant: TenantId, said: &Said) ->
     )
     .fetch_one(&mut *conn)
     .await?;
+    if said.is_new {
+        return Ok(Progress { answer: None, settled: state.settled, status: state.status });
+    }
     let answer = sqlx::query_as!(
         Answer,
         r#"SELECT id, coalesce(content, '') AS "text!", human_override AS by_person, meta -> 'citations' AS citations, sent_at FROM chat_messages

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod agent_runs;
 pub mod agents;
+pub mod answering;
 pub mod audit;
 pub mod auto_reply;
 pub mod calendar_events;
@@ -28,23 +30,28 @@ pub mod ledger;
 pub mod maintenance;
 pub mod media;
 pub mod messages;
+pub mod model_settings;
 pub mod operator_jobs;
 pub mod operator_replay;
 pub mod operator_status;
 pub mod outbound;
+pub mod output_formats;
 pub mod raw_events;
 pub mod realtime;
 pub mod retrieval;
+pub mod sealed;
 pub mod sending;
 pub mod sessions;
 pub mod settings;
 pub mod sign_in;
+pub mod teams;
 pub mod templates;
 pub mod templates_at_meta;
 pub mod tenancy;
 pub mod tenant_admin;
 pub mod tenants;
 pub mod tickets;
+pub mod tool_callbacks;
 pub mod tools;
 pub mod users;
 pub mod watching;

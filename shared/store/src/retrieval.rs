@@ -8,11 +8,6 @@ use uuid::Uuid;
 /// A chunk, by its document and its place in it.
 pub type ChunkKey = (Uuid, i32);
 
-/// How often the tenant's chunks have changed. `None`: it has none.
-pub async fn changes(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<i64>, StoreError> {
-    Ok(sqlx::query_scalar!("SELECT changes FROM knowledge_changes WHERE tenant_id = $1", tenant.0).fetch_optional(conn).await?)
-}
-
 /// The tenant's documents with vectors of this embedder, and their versions.
 pub async fn versions(conn: &mut PgConnection, tenant: TenantId, embedder: &str) -> Result<Vec<(Uuid, i32)>, StoreError> {
     let rows =

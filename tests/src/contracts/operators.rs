@@ -85,14 +85,20 @@ async fn secrets_are_sealed_anew_and_the_old_key_can_go() {
         let body = json!({"name": "Shop", "type": "WHATSAPP", "config": {"phoneNumberId": number, "accessToken": token, "appSecret": "s"}});
         app.post(&ann, "/api/channels", body).await.expect(201);
     }
-    let keys = "SELECT string_agg(DISTINCT split_part(value, '.', 2), ' ') FROM channel_instances, jsonb_each_text(secrets)";
+    let tool = json!({"name": "x", "config": {"url": "https://example.com"}, "secrets": {"key": "s"}});
+    app.post(&ann, "/api/admin/tools", tool).await.expect(201);
+    app.put(&ann, &format!("/api/admin/tenants/{}/model", ann.tenant), json!({"api_key": "s"})).await.expect(200);
+    let keys = "SELECT string_agg(DISTINCT split_part(sealed, '.', 2), ' ') FROM (
+                  SELECT value AS sealed FROM channel_instances, jsonb_each_text(secrets) UNION ALL
+                  SELECT value FROM tools, jsonb_each_text(secrets) UNION ALL SELECT api_key FROM model_settings) all_of_them";
     let old = app.db.text(keys).await;
     let rotate = |environment: &[(&str, &str)]| switchboard(&app, &["rotate-keys"], environment, "");
     assert!(rotate(&[]).unwrap_err().contains("SWITCHBOARD_ENCRYPTION_KEY"));
     assert!(rotate(&[("SWITCHBOARD_ENCRYPTION_KEY", "new")]).unwrap_err().contains("OLD_ENCRYPTION_KEYS"));
     assert_eq!(app.db.text(keys).await, old);
     let both = [("SWITCHBOARD_ENCRYPTION_KEY", "new"), ("SWITCHBOARD_OLD_ENCRYPTION_KEYS", "a key of the tests")];
-    assert_eq!(rotate(&both).unwrap(), json!({"rotated": 4, "current": 0}));
-    assert_ne!(app.db.text(keys).await, old);
-    assert_eq!(rotate(&[("SWITCHBOARD_ENCRYPTION_KEY", "new")]).unwrap(), json!({"rotated": 0, "current": 4}));
+    assert_eq!(rotate(&both).unwrap(), json!({"rotated": 6, "current": 0}));
+    let new = app.db.text(keys).await;
+    assert!(new != old && !new.contains(' '), "one key for all: {new}");
+    assert_eq!(rotate(&[("SWITCHBOARD_ENCRYPTION_KEY", "new")]).unwrap(), json!({"rotated": 0, "current": 6}));
 }

@@ -154,6 +154,61 @@ async fn an_api_killed_while_somebody_waits_loses_nothing_and_the_answer_is_ther
 }
 
 #[tokio::test]
+async fn nobody_who_waits_stops_the_model_and_whoever_comes_back_is_answered() {
+    let office = Office::open(true).await;
+    let visitor = office.visitor().await;
+    office.model.script(|_| streams("We open ", "at nine."));
+    office.model.answer(false);
+    let mut events = Events::open(office.saying(&visitor, "a", "When do you open?")).await;
+    events.until("token").await;
+    drop(events);
+    office.until_count("agent_runs WHERE outcome = 'abandoned'", 1).await;
+    office.until_idle().await;
+    assert_eq!(office.messages(&visitor).await, ["user: When do you open?"]);
+    assert_eq!(office.count("escalations").await, 0);
+    office.model.answer(true);
+    assert_eq!(office.says(&visitor, "a", "When do you open?").await.expect(200)["response"], "We open at nine.");
+    assert_eq!((office.model.received().len(), office.messages(&visitor).await.len()), (2, 2));
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_works_on_is_asked_for_again() {
+    let office = Office::open(true).await;
+    let visitor = office.visitor().await;
+    assert!(office.app.switchboard(&["jobs", "pause", "agents"], &[], "").status.success());
+    let mut events = Events::open(office.saying(&visitor, "a", "When do you open?")).await;
+    events.until("session").await;
+    // As if the run had ended because nobody listened, just when the visitor came back.
+    office.app.db.run("DELETE FROM jobs WHERE queue = 'agents'").await;
+    assert!(office.app.switchboard(&["jobs", "resume", "agents"], &[], "").status.success());
+    assert_eq!(events.until("message").await["response"], "We open at nine.");
+    assert_eq!((office.model.received().len(), office.messages(&visitor).await.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn sessions_that_begin_at_once_are_one_or_the_newest_is_open() {
+    let office = Office::open(true).await;
+    // The same session, of somebody new, five times at once.
+    let (session, user) = (Uuid::new_v4(), Uuid::new_v4());
+    let say = |session: Uuid, user: Uuid, name: &str| {
+        office.chat(json!({"session_id": session, "user_id": user, "message": "Hello?", "message_id": name}))
+    };
+    let answers = futures::future::join_all(["a", "b", "c", "d", "e"].map(|name| say(session, user, name))).await;
+    for answer in answers {
+        assert_eq!(answer.expect(200)["session_id"], json!(session));
+    }
+    assert_eq!((office.count("chat_conversations").await, office.count("customers").await), (1, 1));
+    // Five sessions of another new user at once: one stays open.
+    let other = Uuid::new_v4();
+    let names = ["f", "g", "h", "i", "j"];
+    for answer in futures::future::join_all(names.map(|name| say(Uuid::new_v4(), other, name))).await {
+        answer.expect(200);
+    }
+    assert_eq!((office.count("chat_conversations").await, office.count("customers").await), (6, 2));
+    assert_eq!(office.count(&format!("chat_conversations WHERE customer_id = '{other}' AND status <> 'closed'")).await, 1);
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_is_asked_for_again_and_one_that_never_comes_calls_a_person() {
     let mut office = Office::open(true).await;
     let visitor = office.visitor().await;

@@ -8,7 +8,12 @@ const HOURS: &str = "# Opening hours\n\nFrom Monday to Friday we open at nine an
 const REFUNDS: &str = "Refunds are paid within fourteen days after the parcel has come back to our warehouse in Lyon.\n";
 
 /// A PDF with a line on each page, as small as the format allows (<https://www.iso.org/standard/75839.html>).
-fn pdf(pages: &[&str]) -> Vec<u8> {
+pub(super) fn pdf(pages: &[&str]) -> Vec<u8> {
+    pdf_with(pages, &[], "")
+}
+
+/// The same with more objects at its end, and more in its trailer.
+pub(super) fn pdf_with(pages: &[&str], more: &[&str], trailer: &str) -> Vec<u8> {
     let mut objects = vec!["<< /Type /Catalog /Pages 2 0 R >>".to_owned()];
     let kids: Vec<String> = (0..pages.len()).map(|page| format!("{} 0 R", 4 + page * 2)).collect();
     objects.push(format!("<< /Type /Pages /Kids [{}] /Count {} >>", kids.join(" "), pages.len()));
@@ -20,6 +25,7 @@ fn pdf(pages: &[&str]) -> Vec<u8> {
             .push(format!("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources {resources} /Contents {} 0 R >>", 5 + page * 2));
         objects.push(format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()));
     }
+    objects.extend(more.iter().map(|object| (*object).to_owned()));
     let mut file = b"%PDF-1.4\n".to_vec();
     let mut offsets = Vec::new();
     for (number, object) in (1..).zip(&objects) {
@@ -31,7 +37,7 @@ fn pdf(pages: &[&str]) -> Vec<u8> {
     for offset in offsets {
         file.extend(format!("{offset:010} 00000 n \n").bytes());
     }
-    file.extend(format!("trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{xref}\n%%EOF\n", objects.len() + 1).bytes());
+    file.extend(format!("trailer\n<< /Size {} /Root 1 0 R {trailer} >>\nstartxref\n{xref}\n%%EOF\n", objects.len() + 1).bytes());
     file
 }
 
@@ -63,7 +69,7 @@ impl Office {
         self.document(id).await
     }
 
-    async fn knows(&self, name: &str, bytes: &[u8]) -> Value {
+    pub(super) async fn knows(&self, name: &str, bytes: &[u8]) -> Value {
         let id = self.upload(name, bytes).await;
         self.ingest(&[&id]).await;
         self.ingested(&id).await

@@ -19,7 +19,7 @@ fn asks_once(name: &'static str, arguments: &'static str) -> impl Fn(&Received) 
 }
 
 impl Office {
-    async fn base_tool(&self, name: &str) -> String {
+    pub(super) async fn base_tool(&self, name: &str) -> String {
         let tools = self.app.get(&self.ann, "/api/admin/tools").await.expect(200);
         tools.as_array().unwrap().iter().find(|tool| tool["name"] == name).unwrap()["id"].as_str().unwrap().to_owned()
     }
@@ -86,6 +86,74 @@ async fn an_agent_calls_the_tenants_own_address_with_its_secret_and_checked_argu
     let permissions = format!("/api/admin/tenants/{}/permissions", office.ann.tenant);
     office.app.put(&office.ann, &permissions, json!({"tool_ids": []})).await.expect(200);
     assert!(office.answer("And this one?").await.contains("no tool"));
+}
+
+#[tokio::test]
+async fn a_tool_that_answers_later_is_heard_once_and_the_customer_is_told() {
+    let shop = Provider::start().await;
+    shop.script(|_| (202, json!({"status": "queued"})));
+    let host = shop.url.trim_start_matches("http://").to_owned();
+    let office =
+        Office::open_with(true, &[("SWITCHBOARD_ALLOW_HOSTS", host.as_str()), ("PUBLIC_URL", "https://switchboard.example")]).await;
+    let config = json!({"url": format!("{}/quotes", shop.url), "method": "POST", "asynchronous": true});
+    let schema = json!({"type": "object", "properties": {"item": {"type": "string"}}});
+    let made = office
+        .app
+        .post(&office.ann, "/api/admin/tools", json!({"name": "Quote", "config": config, "input_schema": schema}))
+        .await
+        .expect(201);
+    office.gives_tools(&[made["id"].as_str().unwrap()]).await;
+    office.model.script(|call| {
+        let messages = body(call)["messages"].clone();
+        let turns = messages.as_array().unwrap();
+        let answered =
+            turns.iter().find(|turn| turn["role"] == "system" && turn["content"].as_str().unwrap().contains("<answer tool=\"quote\""));
+        match (answered, turns.iter().any(|turn| turn["role"] == "tool")) {
+            (Some(answer), _) => says(if answer["content"].as_str().unwrap().contains("\"price\":7") { "It costs 7." } else { "?" }),
+            (None, true) => says("I have asked."),
+            (None, false) => calls(None, &[("quote", r#"{"item": "shoe"}"#)]),
+        }
+    });
+    office.hears("wamid.1", "What does the shoe cost?").await;
+    office.until_count("chat_messages WHERE status = 'sent'", 1).await;
+    office.until_idle().await;
+    assert_eq!(office.sent(), ["I have asked."]);
+    let called = &shop.received()[0];
+    let url = body(called)["callback_url"].as_str().unwrap().to_owned();
+    assert!(called.head.contains(&format!("x-callback-url: {url}")), "{}", called.head);
+    assert_eq!(body(called)["item"], "shoe");
+    let path = url.strip_prefix("https://switchboard.example").unwrap().to_owned();
+    // A forged, altered or foreign address does nothing.
+    let eve = office.app.register("eve").await;
+    let (before, signature) = path.split_once("signature=").unwrap();
+    let other = if signature.starts_with('0') { "1" } else { "0" };
+    let (segments, query) = path.split_once('?').unwrap();
+    let (folder, call) = segments.rsplit_once('/').unwrap();
+    let later = query.replacen("expires=1", "expires=2", 1);
+    for bad in [
+        segments.to_owned(),
+        format!("{before}signature={other}{}", &signature[1..]),
+        format!("{segments}?{later}"),
+        format!("{folder}/{}?{query}", Uuid::new_v4()),
+        format!("/api/tools/callbacks/{}/{call}?{query}", eve.tenant_number),
+    ] {
+        office.app.call("POST", &bad, None, json!({"price": 1})).await.expect(403);
+    }
+    office.app.send(office.app.request("POST", &path).header("content-type", "application/json").body("nonsense")).await.expect(422);
+    // The first answer counts. The customer waits until the cooldown is over.
+    assert_eq!(office.app.call("POST", &path, None, json!({"price": 7})).await.expect(200), json!({"status": "accepted"}));
+    assert_eq!(office.app.call("POST", &path, None, json!({"price": 8})).await.expect(200), json!({"status": "already_answered"}));
+    office.wait_over().await;
+    office.until_count("chat_messages WHERE status = 'sent'", 2).await;
+    office.until_idle().await;
+    assert_eq!(office.sent(), ["I have asked.", "It costs 7."]);
+    assert_eq!(office.count("tool_callbacks WHERE told_at IS NOT NULL AND arguments ->> 'item' = 'shoe'").await, 1);
+    // Told, it is not told again.
+    office.app.db.run("UPDATE chat_conversations SET auto_replied_at = NULL").await;
+    office.model.script(|_| says("Good."));
+    office.hears("wamid.2", "Thank you").await;
+    office.until_count("chat_messages WHERE status = 'sent'", 3).await;
+    assert!(!office.model.received().last().unwrap().body.contains("<answer"));
 }
 
 #[tokio::test]
@@ -187,6 +255,7 @@ async fn tools_are_made_changed_and_deleted_by_admins_of_their_tenant() {
         json!({"name": "x"}),
         json!({"config": {"url": "https://example.com"}}),
         json!({"name": "x", "config": {"url": "ftp://example.com"}}),
+        json!({"name": "x", "config": {"url": "https://example.com", "asynchronous": 1}}),
         json!({"name": "x", "config": {"url": "https://example.com"}, "input_schema": {"type": "text"}}),
         json!({"name": "x", "config": {"url": "https://example.com"}, "secrets": {"a b": "c"}}),
         json!({"name": "x", "base_tool_id": Uuid::new_v4()}),

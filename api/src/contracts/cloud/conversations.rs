@@ -5,7 +5,7 @@ use super::{
     message_view::MessageView,
     wire::{Page, Pagination},
 };
-use crate::{prelude::*, request::Patch};
+use crate::prelude::*;
 use domain::{Change, ConversationId, UserId};
 use serde::{Serializer, ser::Error as _};
 use serde_json::{Value, value::to_raw_value};

@@ -8,8 +8,15 @@ use crate::{
     request,
 };
 use domain::ConversationId;
-use store::{conversation_lists, messages};
+use store::{
+    auto_reply, conversation_lists,
+    escalations::{self, RaisedBy},
+    messages,
+};
 use uuid::Uuid;
+
+/// More of a reason is refused.
+const MOST_REASON_CHARS: usize = 1_000;
 
 /// A reply: text, media, or both.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -19,6 +26,11 @@ pub(super) struct ReplyBody {
     #[salvo(schema(max_length = 4096))]
     content: Option<String>,
     media: Option<ReplyMedia>,
+    /// As it came with a turn that was handed over: 409 if a person has written since, or has the conversation.
+    human_epoch: Option<i32>,
+    /// Calls a person too, with this reason.
+    #[salvo(schema(min_length = 1, max_length = 1000))]
+    escalate: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -42,6 +54,10 @@ pub(super) async fn post_reply(
 ) -> Result<Created<MessageView>, ApiError> {
     let Body(body) = body;
     let draft = draft(body.content, body.media)?;
+    let reason = body.escalate.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.chars().count() > MOST_REASON_CHARS) {
+        return Err(ApiError::invalid_field("escalate", "must have at most 1000 characters"));
+    }
     let id = ConversationId(body.conversation_id);
     let tenant = conversation_lists::tenant_of(&mut *app.operator_conn().await?, id).await?;
     let tenant = tenant.ok_or_else(|| ApiError::not_found("Conversation"))?;
@@ -49,7 +65,15 @@ pub(super) async fn post_reply(
         Begun::Answered(reply) => return Ok(reply),
         Begun::Work(work) => work,
     };
-    let submitted = app.submit(&mut work, tenant, id, draft, Author::Service).await?;
+    let author = match body.human_epoch {
+        None => Author::Service,
+        Some(human_epoch) if auto_reply::answer(&mut work, tenant, id, human_epoch, None).await? => Author::Agent { human_epoch },
+        Some(_) => return Err(ApiError::conflict("overtaken", "A person has written since, or has the conversation: nothing was sent")),
+    };
+    let submitted = app.submit(&mut work, tenant, id, draft, author).await?;
+    if let Some(reason) = &reason {
+        escalations::raise(&mut work, tenant, id, RaisedBy::Agent, reason).await?;
+    }
     let row = messages::get(&mut work, tenant, submitted.id).await?.ok_or_else(|| ApiError::not_found("Message"))?;
     let reply = work.answer(&MessageView::from(&row)).await?;
     app.announce(tenant, submitted);

@@ -24,40 +24,53 @@ pub(super) struct AgentView {
     is_active: bool,
     /// Built-in tools, or the tenant's own; `GET /api/admin/tools` lists them. Every agent can call a person.
     tool_ids: Vec<Uuid>,
+    /// How its answers must look; null: as it likes.
+    output_format_id: Option<Uuid>,
+    /// The teams that it leads or is a member of.
+    team_ids: Vec<Uuid>,
     created_at: Time,
     updated_at: Time,
 }
 
+/// A page of a list.
 #[derive(Debug, Deserialize, ToParameters)]
 #[salvo(parameters(default_parameter_in = Query))]
-pub(super) struct AgentsQuery {
+pub(super) struct PageQuery {
     #[salvo(parameter(minimum = 1))]
-    limit: Option<i64>,
+    pub limit: Option<i64>,
     #[salvo(parameter(minimum = 0))]
-    offset: Option<i64>,
+    pub offset: Option<i64>,
 }
 
-/// An agent to make, or what to change of one: absent fields stay as they are. `name` and `system_prompt` are required to make one.
+/// An agent to make, or what to change of one: absent fields stay as they are, null takes away. `name` and `system_prompt` are required to make one.
 #[derive(Debug, Deserialize, ToSchema)]
 #[salvo(schema(example = json!({"name": "Front desk", "description": "Answers first", "system_prompt": "You answer questions about our opening hours."})))]
 pub(super) struct AgentBody {
     #[salvo(schema(min_length = 1, max_length = 200))]
     name: Option<String>,
-    #[salvo(schema(max_length = 2_000))]
-    description: Option<String>,
+    #[serde(default)]
+    #[salvo(schema(value_type = Option<String>, max_length = 2_000))]
+    description: Patch<String>,
     /// What the model is told before the conversation.
     #[salvo(schema(min_length = 1, max_length = 20_000))]
     system_prompt: Option<String>,
-    #[salvo(schema(min_length = 1, max_length = 200))]
-    model: Option<String>,
-    #[salvo(schema(minimum = 0, maximum = 2))]
-    temperature: Option<f32>,
+    #[serde(default)]
+    #[salvo(schema(value_type = Option<String>, min_length = 1, max_length = 200))]
+    model: Patch<String>,
+    #[serde(default)]
+    #[salvo(schema(value_type = Option<f32>, minimum = 0, maximum = 2))]
+    temperature: Patch<f32>,
     /// The most tokens of an answer.
-    #[salvo(schema(minimum = 1, maximum = 32_000))]
-    max_tokens: Option<i32>,
+    #[serde(default)]
+    #[salvo(schema(value_type = Option<i32>, minimum = 1, maximum = 32_000))]
+    max_tokens: Patch<i32>,
     /// True unless given.
     is_active: Option<bool>,
     tool_ids: Option<Vec<Uuid>>,
+    /// `GET /api/admin/output-formats` lists them.
+    #[serde(default)]
+    #[salvo(schema(value_type = Option<Uuid>))]
+    output_format_id: Patch<Uuid>,
 }
 
 /// What was read again.
@@ -81,6 +94,8 @@ impl From<&Agent> for AgentView {
             max_tokens: row.max_tokens,
             is_active: row.active,
             tool_ids: row.tool_ids.clone(),
+            output_format_id: row.output_format_id,
+            team_ids: row.team_ids.clone(),
             created_at: Time(row.created_at),
             updated_at: Time(row.updated_at),
         }
@@ -94,6 +109,8 @@ fn not_found() -> ApiError {
 fn taken(error: store::StoreError) -> ApiError {
     match error.violated() {
         Some("agents_tenant_id_name_key") => ApiError::conflict("taken", "There is an agent of this name already"),
+        Some("agents_output_format") => ApiError::invalid_field("output_format_id", "is no output format of this tenant"),
+        Some("agent_teams_lead") => ApiError::conflict("in_use", "It leads a team: give that another lead first"),
         _ => error.into(),
     }
 }
@@ -106,21 +123,25 @@ fn settings(body: AgentBody, before: Option<&Agent>) -> Result<AgentSettings, Ap
     let prompt = prompt.or_else(|| before.map(|agent| agent.system_prompt.clone()));
     let name = fields.need(name, "name", "is required");
     let prompt = fields.need(prompt, "system_prompt", "is required");
-    let description = body.description.map(|text| fields.text(&text, "description", 2_000));
-    let model = body.model.map(|model| fields.text(&model, "model", 200));
-    fields.check(body.temperature.is_none_or(|degree| (0.0..=2.0).contains(&degree)), "temperature", "must be from 0 to 2");
-    fields.check(body.max_tokens.is_none_or(|most| (1..=MOST_TOKENS).contains(&most)), "max_tokens", "must be from 1 to 32000");
+    let description = body.description.or_before(before.and_then(|agent| agent.description.clone()));
+    fields.at_most(description.as_deref(), "description", 2_000);
+    let model = body.model.map(|model| fields.text(&model, "model", 200)).or_before(before.and_then(|agent| agent.model.clone()));
+    let temperature = body.temperature.or_before(before.and_then(|agent| agent.temperature));
+    fields.check(temperature.is_none_or(|degree| (0.0..=2.0).contains(&degree)), "temperature", "must be from 0 to 2");
+    let max_tokens = body.max_tokens.or_before(before.and_then(|agent| agent.max_tokens));
+    fields.check(max_tokens.is_none_or(|most| (1..=MOST_TOKENS).contains(&most)), "max_tokens", "must be from 1 to 32000");
     fields.check(body.tool_ids.as_ref().is_none_or(|ids| ids.len() <= MOST_TOOLS), "tool_ids", "must be at most 50");
     fields.finish()?;
     Ok(AgentSettings {
         name: name.unwrap_or_default(),
-        description: description.or_else(|| before?.description.clone()),
+        description,
         system_prompt: prompt.unwrap_or_default(),
-        model: model.or_else(|| before?.model.clone()),
-        temperature: body.temperature.or_else(|| before?.temperature),
-        max_tokens: body.max_tokens.or_else(|| before?.max_tokens),
+        model,
+        temperature,
+        max_tokens,
         active: body.is_active.unwrap_or_else(|| before.is_none_or(|agent| agent.active)),
         tool_ids: body.tool_ids.or_else(|| before.map(|agent| agent.tool_ids.clone())).unwrap_or_default(),
+        output_format_id: body.output_format_id.or_before(before.and_then(|agent| agent.output_format_id)),
     })
 }
 
@@ -138,7 +159,7 @@ async fn must_be_tools(conn: &mut PgConnection, caller: &Caller, ids: &[Uuid]) -
 ///
 /// For owners and admins; the oldest first.
 #[endpoint]
-pub(super) async fn list_agents(app: App, caller: Admin, query: Query<AgentsQuery>) -> Result<Ok200<Vec<AgentView>>, ApiError> {
+pub(super) async fn list_agents(app: App, caller: Admin, query: Query<PageQuery>) -> Result<Ok200<Vec<AgentView>>, ApiError> {
     let (Admin(caller), Query(query)) = (caller, query);
     let page = (request::limit(query.limit)?, request::offset(query.offset)?);
     let mut tx = app.tenants.begin(caller.tenant).await?;
@@ -199,7 +220,7 @@ pub(super) async fn put_agent(app: App, caller: Admin, agent_id: Path<Uuid>, bod
 pub(super) async fn delete_agent(app: App, caller: Admin, agent_id: Path<Uuid>) -> Result<NoContent, ApiError> {
     let (Admin(caller), id) = (caller, AgentId(agent_id.0));
     let mut tx = app.tenants.begin(caller.tenant).await?;
-    if !agents::delete(&mut tx, caller.tenant, id).await? {
+    if !agents::delete(&mut tx, caller.tenant, id).await.map_err(taken)? {
         return Err(not_found());
     }
     audit::note(&mut tx, caller.tenant, &caller.act("agent.delete", id)).await?;

@@ -2,7 +2,7 @@
 
 use crate::{
     prelude::*,
-    request::{self, Patch, normalized_phone},
+    request::{self, normalized_phone},
 };
 use domain::CustomerId;
 use store::{

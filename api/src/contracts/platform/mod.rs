@@ -7,9 +7,14 @@ mod chat_users;
 mod dialect;
 mod escalations;
 mod knowledge;
+mod model;
+mod output_formats;
+mod runs;
 mod sessions;
 mod supporter;
+mod teams;
 mod tenants;
+mod tool_callbacks;
 mod tools;
 mod users;
 mod widgets;
@@ -24,7 +29,7 @@ use salvo::{Router, http::StatusCode};
 
 pub(super) const CONTRACT: Contract = Contract {
     name: "platform",
-    about: "Agent platform: agents, tools, knowledge, chat, sessions, escalations, tenants, users and the audit log",
+    about: "Agent platform: agents, teams, output formats, tools, knowledge, chat, sessions, escalations, tenants, users and the audit log",
     paths: &[
         "/api/auth/users",
         "/api/auth/audit-log",
@@ -33,6 +38,9 @@ pub(super) const CONTRACT: Contract = Contract {
         "/api/admin/knowledge",
         "/api/admin/widgets",
         "/api/admin/tools",
+        "/api/admin/output-formats",
+        "/api/admin/teams",
+        "/api/tools/callbacks",
         "/api/admin/tenants",
         "/api/admin/sessions",
         "/api/{}/session",
@@ -58,6 +66,9 @@ fn routes() -> Router {
         .push(chat())
         .push(widgets())
         .push(tools())
+        .push(Router::with_path("tools/callbacks/{tenant_id}/{call_id}").post(tool_callbacks::post_callback))
+        .push(output_formats())
+        .push(teams())
         .push(tenants())
         .push(sessions())
         .push(chat_users())
@@ -68,9 +79,28 @@ fn tools() -> Router {
     Router::with_path("admin/tools").hoop(Gate { budget: budgets::platform }).get(tools::list_tools).post(tools::post_tool).push(one)
 }
 
+fn output_formats() -> Router {
+    let one = Router::with_path("{format_id}")
+        .get(output_formats::get_format)
+        .put(output_formats::put_format)
+        .delete(output_formats::delete_format);
+    Router::with_path("admin/output-formats")
+        .hoop(Gate { budget: budgets::platform })
+        .get(output_formats::list_formats)
+        .post(output_formats::post_format)
+        .push(one)
+}
+
+fn teams() -> Router {
+    let one = Router::with_path("{team_id}").get(teams::get_team).put(teams::put_team).delete(teams::delete_team);
+    Router::with_path("admin/teams").hoop(Gate { budget: budgets::platform }).get(teams::list_teams).post(teams::post_team).push(one)
+}
+
 fn tenants() -> Router {
     let permissions = Router::with_path("permissions").get(tenants::get_permissions).put(tenants::put_permissions);
-    let one = Router::with_path("{tenant_id}").get(tenants::get_tenant).put(tenants::put_tenant).push(permissions);
+    let model = Router::with_path("model").get(model::get_model).put(model::put_model);
+    let usage = Router::with_path("usage").get(model::get_usage);
+    let one = Router::with_path("{tenant_id}").get(tenants::get_tenant).put(tenants::put_tenant).push(permissions).push(model).push(usage);
     Router::with_path("admin/tenants").hoop(AdministratorGate).get(tenants::list_tenants).post(tenants::post_tenant).push(one)
 }
 
@@ -78,7 +108,8 @@ fn sessions() -> Router {
     let gate = Gate { budget: budgets::platform };
     let one = Router::with_path("{session_id}").get(sessions::get_session).delete(sessions::delete_session);
     let own = Router::with_path("{tenant_id}/session").hoop(gate).get(sessions::list_sessions).push(one);
-    let any = Router::with_path("{session_id}").get(sessions::get_any_session);
+    let runs = Router::with_path("runs").get(runs::list_runs);
+    let any = Router::with_path("{session_id}").get(sessions::get_any_session).push(runs);
     Router::new().push(Router::with_path("admin/sessions").hoop(gate).get(sessions::list_all_sessions).push(any)).push(own)
 }
 

@@ -56,7 +56,7 @@ pub(super) struct PermissionsBody {
 
 /// The segment `{tenant_id}`, of a tenant that the caller administers.
 #[derive(Debug)]
-pub(super) struct Administered(TenantId);
+pub(super) struct Administered(pub TenantId);
 
 impl<'ex> salvo::Extractible<'ex> for Administered {
     fn metadata() -> &'static salvo::extract::Metadata {

@@ -71,13 +71,13 @@ impl Lab {
         self.database.client.batch_execute("CHECKPOINT").await?;
         let address = free_port()?;
         let port = address.port().to_string();
-        let api = if plan.api { Some(self.spawn("switchboard-api", &[], &[("PORT", &port)])?) } else { None };
+        let api = if plan.api { Some(self.spawn("switchboard-api", &[], &[("PORT", &port)])?.0) } else { None };
         let concurrency = self.args.worker_concurrency.map(|count| count.to_string());
         let mut flags: Vec<&str> = plan.queues.iter().flat_map(|queues| ["--queues", *queues]).collect();
         flags.extend(concurrency.iter().flat_map(|count| ["--concurrency", count.as_str()]));
         let bench_jobs: &[(&str, &str)] = if plan.bench_jobs { &[("SWITCHBOARD_BENCH_JOBS", "1")] } else { &[] };
-        let worker = self.spawn("switchboard-worker", &flags, bench_jobs)?;
-        let mut running = Running { api, worker, address };
+        let (worker, worker_metrics) = self.spawn("switchboard-worker", &flags, bench_jobs)?;
+        let mut running = Running { api, worker, address, worker_metrics };
         self.wait_until_ready(&mut running).await?;
         Ok(running)
     }
@@ -94,12 +94,14 @@ impl Lab {
         Ok(Watched::new(processes.into_iter().filter_map(|(name, pid)| Some((name, pid?)))))
     }
 
-    fn spawn(&self, binary: &str, flags: &[&str], more: &[(&str, &str)]) -> Result<Child> {
-        let metrics_port = free_port()?.port().to_string();
+    /// The process, and where it serves its metrics.
+    fn spawn(&self, binary: &str, flags: &[&str], more: &[(&str, &str)]) -> Result<(Child, SocketAddr)> {
+        let metrics = free_port()?;
         let mut environment = self.environment();
-        environment.push(("METRICS_PORT", metrics_port));
+        environment.push(("METRICS_PORT", metrics.port().to_string()));
         environment.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        Child::spawn(&self.binary(binary), flags, &environment, &self.args.logs.join(format!("{binary}.log")))
+        let child = Child::spawn(&self.binary(binary), flags, &environment, &self.args.logs.join(format!("{binary}.log")))?;
+        Ok((child, metrics))
     }
 
     async fn tool(&self, words: &[&str]) -> Result<()> {
@@ -179,6 +181,7 @@ pub struct Running {
     pub api: Option<Child>,
     pub worker: Child,
     pub address: SocketAddr,
+    pub worker_metrics: SocketAddr,
 }
 
 impl Running {

@@ -112,7 +112,7 @@ fn percentiles(values: &mut [f64]) -> Value {
 }
 
 /// A tenant with an agent: its UUID, and its owner's token.
-fn set_up(address: SocketAddr) -> Result<(String, String)> {
+pub(super) fn set_up(address: SocketAddr) -> Result<(String, String)> {
     let (tenant, owner) = register(address, 1)?.remove(0);
     let body = json!({"name": "Desk", "system_prompt": "Be kind."}).to_string();
     let request = super::sends::post(address, "/api/admin/agents", &owner.token, &body);

@@ -5,6 +5,7 @@ pub mod chats;
 pub mod events;
 pub mod fair;
 pub mod idle;
+pub mod knowledge;
 pub mod load_only;
 pub mod neighbour;
 pub mod reads;

@@ -2,7 +2,7 @@
 //! so long runs need no memory for it and an exact re-delivery is simply the earlier webhook made again.
 
 mod body;
-mod chance;
+pub(crate) mod chance;
 mod names;
 mod request;
 #[cfg(test)]

@@ -91,6 +91,16 @@ async fn join_conversations(conn: &mut PgConnection, tenant: i32, keep: Customer
         .execute(&mut *conn)
         .await?;
         sqlx::query!(
+            "WITH runs AS (UPDATE agent_runs SET conversation_id = $3 WHERE tenant_id = $1 AND conversation_id = $2),
+                  asked AS (UPDATE agent_collaborations SET conversation_id = $3 WHERE tenant_id = $1 AND conversation_id = $2)
+             UPDATE tool_callbacks SET conversation_id = $3 WHERE tenant_id = $1 AND conversation_id = $2 AND told_at IS NULL",
+            tenant,
+            pair.from,
+            pair.into
+        )
+        .execute(&mut *conn)
+        .await?;
+        sqlx::query!(
             "UPDATE chat_messages SET conversation_id = $3 WHERE tenant_id = $1 AND conversation_id = $2",
             tenant,
             pair.from,
