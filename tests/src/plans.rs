@@ -1,7 +1,7 @@
 //! No statement walks over a large table: every one that the product has is planned, as it is planned in production, against a
 //! hundred thousand rows, and against a queue that was empty for a while: connections keep the plans of then.
 
-use crate::harness::Database;
+use crate::harness::{Database, PrivatePostgres};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use std::path::Path;
@@ -67,7 +67,9 @@ INSERT INTO counts (tenant_id, measure, day, n) SELECT t.id, 'message:inbound:re
 
 #[tokio::test]
 async fn no_statement_walks_over_a_large_table() {
-    let db = Database::create().await;
+    // What it writes takes long, and would hold back what others' tests watch: a server's transactions are ordered together.
+    let postgres = PrivatePostgres::start();
+    let db = Database::create_on(&postgres.url).await;
     db.run(FILL).await;
     db.run("ANALYZE").await;
     nothing_walks(&db).await;
@@ -75,7 +77,9 @@ async fn no_statement_walks_over_a_large_table() {
 
 #[tokio::test]
 async fn no_plan_of_a_quiet_night_walks_over_the_jobs_of_the_morning() {
-    let db = Database::create().await;
+    // What it writes takes long, and would hold back what others' tests watch: a server's transactions are ordered together.
+    let postgres = PrivatePostgres::start();
+    let db = Database::create_on(&postgres.url).await;
     db.run(FILL).await;
     db.run("DELETE FROM jobs").await;
     db.run("VACUUM").await;

@@ -99,6 +99,8 @@ async fn ids(app: &App, parameter: &str, path: &str, tenant: i64) -> Option<Stri
         (_, path) if path.starts_with("/api/templates") => uuid("message_templates"),
         (_, path) if path.starts_with("/api/admin/agents") => uuid("agents"),
         ("tool_id", _) => uuid("tools"),
+        ("format_id", _) => uuid("output_formats"),
+        ("team_id", _) => uuid("agent_teams"),
         ("document_id", _) => uuid("knowledge_documents"),
         ("session_id", _) => uuid("chat_conversations"),
         ("tenant_id", _) => format!("SELECT public_id::text FROM tenants WHERE id = {tenant}"),
@@ -120,6 +122,8 @@ async fn every_route_with_an_id_answers_404_for_another_tenants() {
              INSERT INTO message_templates (tenant_id, id, name, language, category, components) VALUES ({t}, gen_random_uuid(), 'x', 'en', 'UTILITY', '[]');
              INSERT INTO agents (tenant_id, id, name, system_prompt) VALUES ({t}, gen_random_uuid(), 'x', 'x');
              INSERT INTO tools (tenant_id, id, base_tool_id, name, description, config, secrets, input_schema) VALUES ({t}, gen_random_uuid(), gen_random_uuid(), 'x', 'x', '{{}}', '{{}}', '{{}}');
+             INSERT INTO output_formats (tenant_id, id, name, instructions) VALUES ({t}, gen_random_uuid(), 'x', 'x');
+             INSERT INTO agent_teams (tenant_id, id, name, lead_id) SELECT tenant_id, gen_random_uuid(), 'x', id FROM agents WHERE tenant_id = {t};
              INSERT INTO knowledge_documents (tenant_id, id, name, format, size_bytes, storage_key, metadata) VALUES ({t}, gen_random_uuid(), 'x', 'text', 1, 'x', '{{}}');
              INSERT INTO escalations (tenant_id, id, conversation_id, raised_by, reason) SELECT tenant_id, gen_random_uuid(), id, 'person', 'x' FROM chat_conversations WHERE tenant_id = {t};
              INSERT INTO contact_imports (tenant_id, id) VALUES ({t}, gen_random_uuid())",

@@ -1,11 +1,13 @@
 //! Where tools that answer later do so.
 
-use crate::prelude::*;
+use crate::{prelude::*, request::NamedTenant};
 use domain::TenantId;
 use jobs::{queue, run_auto_reply};
+use salvo::http::StatusCode;
 use serde_json::Value;
 use store::{
     StoreError, ledger,
+    tenants::TenantKey,
     tool_callbacks::{self, Answered},
 };
 use uuid::Uuid;
@@ -40,17 +42,19 @@ pub(super) struct CallbackView {
 #[endpoint]
 pub(super) async fn post_callback(
     app: App,
-    tenant_id: Path<i32>,
+    tenant: NamedTenant,
     call_id: Path<Uuid>,
     query: Query<Signed>,
     body: Body<CallbackBody>,
 ) -> Result<Ok200<CallbackView>, ApiError> {
     let (Query(signed), Body(CallbackBody(said))) = (query, body);
-    let (tenant, call) = (TenantId(tenant_id.0), call_id.0);
+    let not_good = || ApiError::new(StatusCode::NOT_FOUND, "not_found", "This address is not good, or not any more");
+    let (TenantKey::Number(tenant), call) = (tenant.0, call_id.0) else { return Err(not_good()) };
+    let tenant = TenantId(tenant);
     let (expires, signature) = (signed.expires.unwrap_or_default(), signed.signature.unwrap_or_default());
     let links = app.callback_links.as_ref();
     if !links.is_some_and(|links| links.is_good(tenant, call, expires, &signature, app.clock.now())) {
-        return Err(ApiError::forbidden("This address is not good, or not any more"));
+        return Err(not_good());
     }
     let mut tx = app.operator.begin().await.map_err(StoreError::from)?;
     let text = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
@@ -61,7 +65,7 @@ pub(super) async fn post_callback(
             "accepted"
         }
         Answered::Before => "already_answered",
-        Answered::Unknown => return Err(ApiError::not_found("Call")),
+        Answered::Unknown => return Err(not_good()),
     };
     tx.commit().await.map_err(StoreError::from)?;
     app.waker.ring(queue::AGENTS.name, [tenant]);
