@@ -17,8 +17,9 @@ const PASSAGES: usize = 6;
 const CANDIDATES: usize = 40;
 /// More of a question is not looked for.
 const MOST_QUESTION_CHARS: usize = 1_000;
-/// Words that are in more chunks than this are not looked for.
+/// Words that are in more chunks than this are not looked for, nor so many that more chunks than this would have to be ranked.
 const COMMON: i32 = 1_000;
+const RANKED: i64 = 2_000;
 /// How much a place further back counts less, as in the paper that names it
 /// (Cormack, Clarke, Büttcher: Reciprocal Rank Fusion, 2009).
 const FUSION: f32 = 60.0;
@@ -79,12 +80,16 @@ impl Knowledge {
         let Some(changes) = changes.filter(|_| !question.trim().is_empty()) else { return Ok(Vec::new()) };
         let began = Instant::now();
         let mut conn = pool.acquire().await?;
-        let by_words = retrieval::by_words(&mut conn, tenant, &question, COMMON, CANDIDATES.try_into().unwrap_or(i64::MAX)).await?;
         let index = self.indexes.get(&mut conn, tenant, self.embedder.name(), changes).await?;
-        // The embedder may take its time.
-        drop(conn);
-        let by_meaning = self.near(http, index, &question).await;
-        let best = fused(&[by_words, by_meaning]);
+        let by_words = async {
+            let found =
+                retrieval::by_words(&mut conn, tenant, &question, (COMMON, RANKED), CANDIDATES.try_into().unwrap_or(i64::MAX)).await;
+            // The embedder may take its time.
+            drop(conn);
+            found
+        };
+        let (by_words, by_meaning) = tokio::join!(by_words, self.near(http, index, &question));
+        let best = fused(&[by_words?, by_meaning]);
         let mut conn = pool.acquire().await?;
         let passages = retrieval::passages(&mut conn, tenant, &best).await;
         metrics::histogram!("switchboard_retrieval_seconds").record(began.elapsed().as_secs_f64());

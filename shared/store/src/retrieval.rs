@@ -43,24 +43,27 @@ pub async fn vectors(
     .await?)
 }
 
-/// Chunks that hold rare words of `question`, the best first. Words that are in more than `common` chunks tell little apart, and are not asked for.
+/// Chunks that hold rare words of `question`, the best first. Words that are in more than `common` chunks tell little apart, and are not asked for; of the others
+/// the rarest are, as long as no more than `most` chunks have to be looked at.
 pub async fn by_words(
     conn: &mut PgConnection,
     tenant: TenantId,
     question: &str,
-    common: i32,
+    (common, most): (i32, i64),
     limit: i64,
 ) -> Result<Vec<ChunkKey>, StoreError> {
     /// So many words of a question are asked for, the rarest.
     const MOST_WORDS: i64 = 8;
     let rare = sqlx::query_scalar!(
         r#"SELECT string_agg('''' || replace(replace(word, '\', '\\'), '''', '''''') || '''', ' | ') FROM (
-             SELECT word FROM knowledge_words
-             WHERE tenant_id = $1 AND word = ANY(tsvector_to_array(to_tsvector('simple', $2))) AND chunks BETWEEN 1 AND $3 ORDER BY chunks, word LIMIT $4) w"#,
+             SELECT word, sum(chunks) OVER (ORDER BY chunks, word) AS reached FROM knowledge_words
+             WHERE tenant_id = $1 AND word = ANY(tsvector_to_array(to_tsvector('simple', $2))) AND chunks BETWEEN 1 AND $3 ORDER BY chunks, word LIMIT $4) w
+           WHERE reached <= $5"#,
         tenant.0,
         question,
         common,
-        MOST_WORDS
+        MOST_WORDS,
+        most
     )
     .fetch_one(&mut *conn)
     .await?;

@@ -95,11 +95,12 @@ fn share(part: u64, of: u64) -> f64 {
 
 /// Uploads and ingests all documents; the worker's memory after each tenth, and how long it took.
 async fn fill(lab: &Lab, running: &Running, office: &Office, knowledge: &Knowledge, chance: &mut Chance) -> Result<(Vec<f64>, f64)> {
-    let (mut memory, mut http) = (Vec::new(), HttpConnection::open(office.address)?);
+    let mut memory = Vec::new();
     let began = Instant::now();
     let mut uploaded = 0;
     while uploaded < knowledge.documents {
-        let mut ids = Vec::new();
+        // A connection that is idle while documents are ingested would be closed.
+        let (mut ids, mut http) = (Vec::new(), HttpConnection::open(office.address)?);
         for _ in 0..AT_ONCE.min(knowledge.documents - uploaded) {
             ids.push(upload(&mut http, office, "text.txt", text(knowledge.chars, chance).as_bytes())?);
         }
@@ -117,8 +118,8 @@ async fn fill(lab: &Lab, running: &Running, office: &Office, knowledge: &Knowled
 /// From the call to the end of the ingestion.
 async fn pdf_seconds(lab: &Lab, office: &Office) -> Result<f64> {
     let mut times = Vec::new();
-    let mut http = HttpConnection::open(office.address)?;
     for _ in 0..ROUNDS {
+        let mut http = HttpConnection::open(office.address)?;
         let id = upload(&mut http, office, "handbook.pdf", &pdf(PDF_PAGES))?;
         let began = Instant::now();
         ingest(&mut http, office, &[id])?;
