@@ -124,7 +124,8 @@ pub async fn list(
         RunDetails,
         r#"SELECT r.id, r.agent_id, r.message_id, r.outcome, r.model, r.prompt_tokens, r.completion_tokens, r.cost_micros, r.steps, r.error, r.created_at,
                   (SELECT coalesce(jsonb_agg(jsonb_build_object('agent_id', c.agent_id, 'asked_by', c.asked_by, 'question', c.question, 'answer', c.answer,
-                                                                'model', c.model, 'created_at', c.created_at) ORDER BY c.id), '[]')
+                                                                'model', c.model,
+                                                                'created_at', to_char(c.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) ORDER BY c.id), '[]')
                    FROM agent_collaborations c
                    WHERE c.tenant_id = r.tenant_id AND c.conversation_id = r.conversation_id AND c.job_id = r.job_id) AS "collaborations!"
            FROM agent_runs r WHERE r.tenant_id = $1 AND r.conversation_id = $2 ORDER BY r.id DESC LIMIT $3 OFFSET $4"#,

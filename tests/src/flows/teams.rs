@@ -86,6 +86,8 @@ async fn a_lead_asks_its_colleague_once_though_the_run_is_done_again() {
         collaboration["answer"]
     ]);
     assert_eq!(shown, expected);
+    let at = collaboration["created_at"].as_str().unwrap();
+    assert!(at.len() == 24 && at.ends_with('Z'), "{at}");
     // All four answers are counted, each once.
     let counted = "SELECT concat_ws(' ', answers, prompt_tokens, completion_tokens) FROM model_usage";
     assert_eq!(office.app.db.texts(counted).await, ["2 76 40"]);
