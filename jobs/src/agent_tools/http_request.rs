@@ -14,7 +14,7 @@ const MOST_CHARS: usize = 16_000;
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// Does the address only take the call, and answer it later?
-pub fn is_asynchronous(config: &Value) -> bool {
+pub(super) fn is_asynchronous(config: &Value) -> bool {
     config.get("asynchronous").and_then(Value::as_bool).unwrap_or(false)
 }
 

@@ -7,8 +7,8 @@ mod http_request;
 mod run;
 
 pub use callbacks::CallbackLinks;
-pub use http_request::{check_config, is_asynchronous};
-pub(crate) use run::{Prepared, Scene, Todo, ToolRun, Toolbox};
+pub use http_request::check_config;
+pub(crate) use run::{Prepared, Scene, Todo, ToolRun, Toolbox, what_stands};
 
 use jsonschema::Validator;
 use serde_json::Value;
@@ -33,6 +33,16 @@ pub(crate) fn check_arguments(schema: &Value, arguments: &Value) -> Result<(), S
     let wrong: Vec<String> =
         validator(schema)?.iter_errors(arguments).take(MOST).map(|error| error.to_string().chars().take(300).collect()).collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+}
+
+/// Does it hold U+0000, which nothing that is stored may?
+pub(crate) fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 #[cfg(test)]

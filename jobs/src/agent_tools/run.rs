@@ -3,7 +3,7 @@
 use super::{
     base::{self, BaseTool},
     callbacks::CallbackLinks,
-    check_arguments,
+    check_arguments, has_nul,
     http_request::{self, HttpCall},
 };
 use crate::{JobContext, JobError};
@@ -204,6 +204,9 @@ impl<'a> ToolRun<'a> {
         let Ok(arguments) = serde_json::from_str::<Value>(given) else {
             return Ok(Prepared::Said("The arguments are not JSON.".to_owned()));
         };
+        if has_nul(&arguments) {
+            return Ok(Prepared::Said("The arguments hold the character U+0000.".to_owned()));
+        }
         if let Err(wrong) = check_arguments(&tool.schema, &arguments) {
             return Ok(Prepared::Said(format!("The arguments are wrong: {wrong}")));
         }
@@ -315,8 +318,7 @@ impl<'a> ToolRun<'a> {
         }
         // Another run of this job was faster, one that is taken for dead: what it wrote stands, and this is undone.
         tx.rollback().await.map_err(StoreError::from)?;
-        let mut conn = ctx.services.pool.acquire().await.map_err(StoreError::from)?;
-        tools::result(&mut conn, ctx.tenant, job, key).await?.ok_or_else(|| StoreError::Stale("a tool's result").into())
+        what_stands(ctx, job, key).await
     }
 
     async fn ticket(&self, conn: &mut PgConnection, arguments: &Value) -> Result<Result<String, String>, StoreError> {
@@ -349,6 +351,12 @@ impl<'a> ToolRun<'a> {
         let number = calendar_events::create(conn, self.ctx.tenant, &new).await?;
         Ok(Ok(format!("Appointment {number} was made.")))
     }
+}
+
+/// What a run that was faster has kept of this call.
+pub(crate) async fn what_stands(ctx: &JobContext, job: JobId, key: &str) -> Result<String, JobError> {
+    let mut conn = ctx.services.pool.acquire().await.map_err(StoreError::from)?;
+    tools::result(&mut conn, ctx.tenant, job, key).await?.ok_or_else(|| StoreError::Stale("a tool's result").into())
 }
 
 fn text<'a>(arguments: &'a Value, name: &str) -> &'a str {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     JobError,
-    agent_tools::{Scene, Todo, Toolbox},
+    agent_tools::{Scene, Todo, Toolbox, what_stands},
 };
 use ai::Turn;
 use store::{
@@ -14,7 +14,7 @@ use store::{
     agent_runs::{self, NewCollaboration},
     answering::Colleague,
     auto_reply::Said,
-    tools,
+    model_settings, tools,
 };
 use uuid::Uuid;
 
@@ -55,12 +55,20 @@ impl Thinker<'_> {
         let scene = Scene { scope: todo.key(), ..self.scene };
         let thinker = Thinker { speaker, toolbox: &toolbox, format: None, team: None, scene, listener: None, ..*self };
         let (thought, took) = thinker.think(turns).await?;
+        let model = took.model.unwrap_or_default();
+        let taken = ctx.services.agents.prices.taken(&model, took.usage);
         let answer = match thought {
             Thought::Answer(answer) => answer.text,
-            Thought::Nothing(error) => return Ok(format!("{} cannot answer: {error}.", speaker.name)),
-            Thought::Abandoned => return Ok(format!("{} cannot answer.", speaker.name)),
+            no_answer => {
+                // It was taken all the same.
+                if !model.is_empty() {
+                    let mut conn = ctx.services.pool.acquire().await.map_err(StoreError::from)?;
+                    model_settings::count(&mut conn, ctx.tenant, &model, taken).await?;
+                }
+                let why = if let Thought::Nothing(error) = no_answer { format!(": {error}") } else { String::new() };
+                return Ok(format!("{} cannot answer{why}.", speaker.name));
+            }
         };
-        let model = took.model.unwrap_or_default();
         let collaboration = NewCollaboration {
             job,
             conversation: self.scene.conversation,
@@ -70,13 +78,15 @@ impl Thinker<'_> {
             question,
             answer: &answer,
             model: &model,
-            taken: ctx.services.agents.prices.taken(&model, took.usage),
+            taken,
         };
         let mut tx = ctx.begin().await?;
         if tools::keep_result(&mut tx, ctx.tenant, job, todo.key(), &answer).await? {
             agent_runs::note_collaboration(&mut tx, ctx.tenant, &collaboration).await?;
             tx.commit().await.map_err(StoreError::from)?;
+            return Ok(answer);
         }
-        Ok(answer)
+        tx.rollback().await.map_err(StoreError::from)?;
+        what_stands(ctx, job, todo.key()).await
     }
 }

@@ -1,6 +1,6 @@
 //! The form that an answer must have.
 
-use crate::agent_tools::{check_arguments, check_schema as is_schema};
+use crate::agent_tools::{check_arguments, check_schema as is_schema, has_nul};
 use serde_json::Value;
 use store::answering::Format;
 
@@ -33,6 +33,9 @@ pub(crate) fn read(format: Option<&Format>, said: &str) -> Result<(String, Optio
         None => (said.to_owned(), None),
         Some((schema, field)) => {
             let data: Value = serde_json::from_str(without_fence(said)).map_err(|_| "it is not JSON".to_owned())?;
+            if has_nul(&data) {
+                return Err("it holds the character U+0000".to_owned());
+            }
             check_arguments(schema, &data)?;
             let text = data.get(field).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
             let text = text.ok_or_else(|| format!("its {field} is empty"))?.to_owned();
@@ -86,9 +89,14 @@ mod tests {
         for said in [data.to_string(), format!("```json\n{data}\n```"), format!("```\n{data}```")] {
             assert_eq!(read(Some(&shaped), &said), Ok(("At nine.".to_owned(), Some(data.clone()))), "{said}");
         }
-        for said in
-            ["At nine.", r#"{"answer": "At nine."}"#, r#"{"answer": " ", "mood": "good"}"#, r#"{"answer": "x", "mood": "so so"}"#, ""]
-        {
+        for said in [
+            "At nine.",
+            r#"{"answer": "At nine."}"#,
+            r#"{"answer": " ", "mood": "good"}"#,
+            r#"{"answer": "x", "mood": "so so"}"#,
+            r#"{"answer": "a\u0000b", "mood": "good"}"#,
+            "",
+        ] {
             assert!(read(Some(&shaped), said).is_err(), "{said}");
         }
         assert!(instructions(&shaped).contains("JSON Schema"));

@@ -56,6 +56,7 @@ pub(crate) fn complete(
     usage: Option<&Value>,
 ) -> Result<Completion, AiError> {
     // Nothing that is stored holds U+0000.
+    let calls: Vec<ToolCall> = calls.into_iter().map(|call| ToolCall { name: call.name.replace('\0', ""), ..call }).collect();
     let text: String = text.replace('\0', "").trim().chars().take(LONGEST_TEXT).collect();
     if text.is_empty() && calls.is_empty() {
         return Err(AiError::Unusable(format!("it is empty (it ended with {})", ended.unwrap_or("nothing"))));
@@ -65,7 +66,7 @@ pub(crate) fn complete(
     Ok(Completion {
         text,
         calls,
-        model: model.unwrap_or_default().chars().take(200).collect(),
+        model: model.unwrap_or_default().replace('\0', "").chars().take(200).collect(),
         usage: Usage { prompt_tokens: count("prompt_tokens"), completion_tokens: count("completion_tokens") },
     })
 }
@@ -93,6 +94,8 @@ mod tests {
         let called = json!({"content": null, "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "escalate", "arguments": "{}"}}]});
         let calls = vec![ToolCall { id: "call_1".to_owned(), name: "escalate".to_owned(), arguments: "{}".to_owned() }];
         assert_eq!(good(&called).map(|completion| (completion.text, completion.calls)), Ok((String::new(), calls)));
+        let with_nul = json!({"content": null, "tool_calls": [{"id": "call_1", "function": {"name": "esca\0late", "arguments": "{}"}}]});
+        assert_eq!(good(&with_nul).map(|completion| completion.calls[0].name.clone()), Ok("escalate".to_owned()));
     }
 
     #[test]

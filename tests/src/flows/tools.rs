@@ -218,6 +218,10 @@ async fn built_in_tools_write_once_and_for_this_customer_only() {
     office.until_idle().await;
     assert_eq!(office.count("tickets WHERE priority = 'high' AND conversation_id IS NOT NULL AND created_by IS NULL").await, 2);
     assert_eq!(office.sent(), ["A ticket was made.", "A ticket was made."]);
+    // What cannot be stored is told to the model, and ends nothing.
+    office.model.script(asks_once("create_ticket", r#"{"subject": "a\u0000b"}"#));
+    assert!(office.answer("A ticket, please").await.contains("U+0000"));
+    assert_eq!(office.count("tickets").await, 2);
     // Appointments.
     office.model.script(asks_once(
         "create_calendar_event",
