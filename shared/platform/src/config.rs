@@ -43,6 +43,7 @@ pub struct Config {
     pub media_store: String,
     /// `MEDIA_MAX_BYTES` (104857600): larger files are not copied.
     pub media_max_bytes: u64,
+    /// What AI agents need: see [`AgentsConfig`].
     pub agents: AgentsConfig,
     /// `SWITCHBOARD_ALLOW_HOSTS`: `host:port`, comma separated, that may be fetched from though they are private.
     pub allow_hosts: Vec<String>,
@@ -68,7 +69,7 @@ pub struct Config {
     pub inbox_max_events: usize,
     /// `INBOX_MAX_BYTES` (268435456): how many bytes of them; more are answered 503.
     pub inbox_max_bytes: usize,
-    /// What only the API needs: see [`HttpConfig`].
+    /// What the API needs, and workers of it where others reach us (`PUBLIC_URL`) and the services' secret: see [`HttpConfig`].
     pub http: HttpConfig,
     /// `SWITCHBOARD_ENCRYPTION_KEY`: seals the secrets that tenants entrust to us. Any long random text. Unset: none can be kept.
     pub encryption_key: Option<Secret>,

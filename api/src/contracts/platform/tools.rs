@@ -61,8 +61,9 @@ pub(super) struct ToolBody {
     /// What the model is told of it.
     #[salvo(schema(max_length = 1_000))]
     description: Option<String>,
-    /// Of `http_request`: `{url, method, headers}`. `{name}` in the address stands for an argument, `{{name}}` in a header for a secret; other arguments go into
-    /// the query of GET and DELETE, else into the body.
+    /// Of `http_request`: `{url, method, headers, asynchronous}`. `{name}` in the address stands for an argument, `{{name}}` in a header for a secret; other arguments go into
+    /// the query of GET and DELETE, else into the body. With `asynchronous` the call carries an address (`X-Callback-Url`, and `callback_url` in a body) at which
+    /// the answer is posted as JSON within a day.
     #[salvo(schema(value_type = Option<Object>))]
     config: Option<Value>,
     /// By name; null takes one away. They are kept sealed and never shown.
