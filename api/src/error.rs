@@ -1,6 +1,7 @@
 //! What a request is answered when it fails: a status, a stable code and a message. The body is written by the contract that
 //! owns the path, in `middleware::errors`.
 
+use platform::SealingError;
 use salvo::oapi::{Components, EndpointOutRegister, Operation};
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
@@ -147,6 +148,16 @@ impl From<StoreError> for ApiError {
                 Self::invalid_field("", "A value is not one that can be stored").with_detail(&error)
             }
             StoreError::Fenced | StoreError::Migration(_) | StoreError::Defect(_) => Self::internal(&error),
+        }
+    }
+}
+
+/// For what was to be kept sealed.
+impl From<SealingError> for ApiError {
+    fn from(error: SealingError) -> Self {
+        match error {
+            SealingError::NoKey => Self::unavailable("Secrets cannot be kept here yet: set SWITCHBOARD_ENCRYPTION_KEY"),
+            SealingError::UnknownKey(_) | SealingError::Broken => Self::internal(&error),
         }
     }
 }

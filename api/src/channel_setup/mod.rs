@@ -12,7 +12,6 @@ use chrono::TimeDelta;
 use domain::{Change, ChannelInstanceId, ChannelType};
 use fields::{BOT_ID, Form, Setting};
 use jobs::{connect_channel, process_webhook, queue, templates};
-use platform::SealingError;
 use serde_json::{Map, Value};
 use store::{
     PgConnection, StoreError, audit,
@@ -154,7 +153,7 @@ impl App {
             let mut bytes = [0_u8; 32];
             aws_lc_rs::rand::fill(&mut bytes).map_err(|_| ApiError::internal(&"no random numbers"))?;
             let place = channels::secret_place(channel.id, connector.secret);
-            let sealed = self.sealing.seal(&place, &hex::encode(bytes)).map_err(|error| not_sealed(&error))?;
+            let sealed = self.sealing.seal(&place, &hex::encode(bytes))?;
             channel.secrets.insert(connector.secret.to_owned(), Value::String(sealed));
         }
         Ok(())
@@ -179,10 +178,7 @@ impl App {
             match checked(setting, value) {
                 Err(problem) => fields.wrong(format!("config.{name}"), problem),
                 Ok(Value::String(secret)) if setting.secret => {
-                    let sealed = self
-                        .sealing
-                        .seal(&channels::secret_place(channel.id, setting.name), &secret)
-                        .map_err(|error| not_sealed(&error))?;
+                    let sealed = self.sealing.seal(&channels::secret_place(channel.id, setting.name), &secret)?;
                     channel.secrets.insert(name, Value::String(sealed));
                     reconnect(channel);
                     if let (Form::BotToken, Some((id, _))) = (setting.form, secret.split_once(':')) {
@@ -261,13 +257,6 @@ fn checked(setting: &Setting, value: Value) -> Result<Value, &'static str> {
             let good = value.as_u64().is_some_and(|rate| (1..=1_000).contains(&rate));
             if good { Ok(value) } else { Err("must be a whole number from 1 to 1000") }
         }
-    }
-}
-
-fn not_sealed(error: &SealingError) -> ApiError {
-    match error {
-        SealingError::NoKey => ApiError::unavailable("Secrets cannot be kept here yet: set SWITCHBOARD_ENCRYPTION_KEY"),
-        SealingError::UnknownKey(_) | SealingError::Broken => ApiError::internal(error),
     }
 }
 

@@ -134,16 +134,12 @@ fn changed(app: &App, tenant: &Administered, body: ModelBody, before: ModelSetti
     // Our own key must not go there.
     fields.check(base_url.is_none() || has_key, "base_url", "needs an api_key of the tenant's own");
     fields.finish()?;
-    let sealed = |key: String| app.sealing.seal(&key_place(tenant.0), &key).map_err(|error| app_has_no_key(&error));
+    let sealed = |key: String| app.sealing.seal(&key_place(tenant.0), &key);
     let api_key = match key {
         None => before.api_key,
         Some(key) => key.map(sealed).transpose()?,
     };
     Ok(ModelSettings { provider, base_url, api_key, model, monthly_tokens, monthly_cost_micros })
-}
-
-fn app_has_no_key(error: &platform::SealingError) -> ApiError {
-    ApiError::unavailable("The server cannot keep secrets: its operator has to set SWITCHBOARD_ENCRYPTION_KEY").with_detail(error)
 }
 
 async fn view(app: &App, tenant: &Administered, settings: ModelSettings) -> Result<ModelView, ApiError> {

@@ -5,7 +5,6 @@ use jobs::agent_tools::{
     base::{self, BaseTool},
     check_config, check_schema,
 };
-use platform::SealingError;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use store::{
@@ -158,7 +157,7 @@ fn settings(app: &App, id: Uuid, body: ToolBody, before: Option<&ConfiguredTool>
         fields.check(is_good, "secrets", "must be texts of 1 to 4096 characters by names of letters, digits and _");
         match value {
             Some(value) if is_good => {
-                let sealed = app.sealing.seal(&tools::secret_place(id, &secret), &value).map_err(|error| not_sealed(&error))?;
+                let sealed = app.sealing.seal(&tools::secret_place(id, &secret), &value)?;
                 secrets.insert(secret, Value::String(sealed));
             }
             _ => _ = secrets.remove(&secret),
@@ -175,10 +174,6 @@ fn settings(app: &App, id: Uuid, body: ToolBody, before: Option<&ConfiguredTool>
         input_schema,
         active: body.is_active.unwrap_or_else(|| before.is_none_or(|tool| tool.active)),
     })
-}
-
-fn not_sealed(error: &SealingError) -> ApiError {
-    ApiError::unavailable("Secrets cannot be kept: SWITCHBOARD_ENCRYPTION_KEY is not set").with_detail(error)
 }
 
 /// List tools
