@@ -4,6 +4,7 @@ use crate::{
     App,
     auth::{KeyError, Passwords, Provider, RefreshTokens, Sessions, Tokens},
     chat::Ears,
+    dashboard::{self, Pulse},
     health::Health,
     ingress::{Backlog, ChannelSecrets, GroupCommit, Inbox, Intake, LARGEST_KIB, Limits, Measures, MetaWebhook, Seldom, TelegramWebhook},
     middleware::{self, rate_limit::Limiter},
@@ -22,7 +23,7 @@ use std::{
     time::Duration,
 };
 use store::{ConversationCards, OwnConnection, Role, StoreError, Tenants, channel_map::ChannelMap};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::{
     net::{TcpListener, TcpSocket},
     task::{JoinHandle, JoinSet},
@@ -65,6 +66,8 @@ pub struct Running {
     realtime: Realtime,
     inbox: Inbox,
     writer: JoinHandle<()>,
+    /// Tells what is held open to end itself.
+    stopping: watch::Sender<bool>,
     /// Tasks that look after something, until they are aborted.
     chores: JoinSet<()>,
 }
@@ -85,6 +88,7 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
         backlog: backlog.clone(),
         measures: measures.clone(),
     };
+    let figures = measures.figures.clone();
     let limits = Limits { events: config.inbox_max_events, bytes: config.inbox_max_bytes };
     let listener = listen(SocketAddr::new(config.host, config.port))?;
     let (address, acceptor) =
@@ -115,6 +119,8 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
     let mut chores = JoinSet::new();
     let ears = Ears::new(redis.clone(), &mut chores);
     let app = shared_state(config, address, inbox.clone(), (waker, ears), redis, (clock, health.clone()), sealing)?;
+    let stopping = app.stopping.clone();
+    chores.spawn(dashboard::tell(pool.clone(), figures));
     let (realtime, sockets) = Realtime::start(&app, &config.http.socket_path, app.hub.redis.clone(), &mut chores);
     let routes =
         routes::all(routes::Parts { sockets, app, webhook, telegram, health, metrics: config.metrics_port.is_none().then_some(metrics) })?;
@@ -123,7 +129,7 @@ pub async fn start(config: &Config, metrics: MetricsHandle, clock: Arc<dyn Clock
     let server = tokio::spawn(server.try_serve(middleware::around(Service::new(routes), config.development, &config.http.cors_origins)));
     chores.spawn(partitions::keep_making(pool.clone()));
     chores.spawn(async move { backlog.watch(pool).await });
-    Ok(Running { address, handle, server, realtime, inbox, writer, chores })
+    Ok(Running { address, handle, server, realtime, inbox, writer, stopping, chores })
 }
 
 fn shared_state(
@@ -142,8 +148,11 @@ fn shared_state(
         None => None,
     };
     let tenants = Tenants::connect(&config.database_url, "switchboard-api", config.database_connections)?;
+    let operator = store::connect(&config.database_url, Role::Operator, "switchboard-api-operator", config.database_connections)?;
     Ok(App::new(AppState {
-        operator: store::connect(&config.database_url, Role::Operator, "switchboard-api-operator", config.database_connections)?,
+        pulse: Pulse::new(operator.clone()),
+        stopping: watch::Sender::new(false),
+        operator,
         cards: ConversationCards::default(),
         inbox,
         media: MediaStore::open(&config.media_store)?,
@@ -186,6 +195,7 @@ impl Running {
     pub async fn stop(mut self) {
         // Connections that stay open would be cut: they are told first, and come back to another process.
         self.realtime.close().await;
+        self.stopping.send_replace(true);
         self.handle.stop_graceful(FINISH_WITHIN);
         if let Err(error) = self.ended().await {
             tracing::warn!(%error, "the server did not end well");

@@ -7,6 +7,7 @@ mod body;
 mod channel_setup;
 mod chat;
 mod contracts;
+mod dashboard;
 pub mod error;
 mod health;
 mod ingress;

@@ -1,7 +1,7 @@
 //! Everything the process serves: webhooks, health, metrics, and the contracts.
 
 use crate::{
-    App, assets, contracts,
+    App, assets, contracts, dashboard,
     health::Health,
     ingress::{Handshake, MetaWebhook, Receive, TelegramWebhook},
     media::ServeMedia,
@@ -46,6 +46,7 @@ pub(crate) fn all(parts: Parts) -> Result<Router, serde_json::Error> {
     if let Some(metrics) = parts.metrics {
         router = router.push(Router::with_path("metrics").get(Metrics(metrics.clone())).head(Metrics(metrics)));
     }
+    router = router.push(dashboard::pages(&parts.app));
     let document = openapi::document(&Router::new().append(&mut contracts::routes()))?;
     let contracts = middleware::contracts(&parts.app, contracts::routes());
     Ok(router.push(openapi::routes(document)).push(contracts))

@@ -4,6 +4,7 @@ use crate::{
     ApiError,
     auth::{Passwords, Provider, RefreshTokens, Sessions, Tokens},
     chat::Ears,
+    dashboard::Pulse,
     health::Health,
     ingress::Inbox,
     middleware::rate_limit::Limiter,
@@ -18,6 +19,7 @@ use salvo::{
 };
 use std::{fmt::Debug, ops::Deref, sync::Arc, time::Duration};
 use store::{ConversationCards, PgPool, StoreError, Tenants};
+use tokio::sync::watch;
 
 /// The state, cheap to clone. Handlers take it as an argument.
 #[derive(Clone, Debug)]
@@ -49,6 +51,10 @@ pub(crate) struct AppState {
     pub sessions: Sessions,
     pub sealing: Arc<Sealing>,
     pub limiter: Limiter,
+    /// How everything stands, for operators.
+    pub pulse: Pulse,
+    /// True when the process stops: what is held open ends itself.
+    pub stopping: watch::Sender<bool>,
     pub oidc: Option<Provider>,
     pub health: Arc<Health>,
     pub settings: Settings,

@@ -26,6 +26,9 @@ pub enum JobError {
     /// Not now: a pause, a limit, a turn to wait for. Costs nothing.
     #[error("snoozed for {0:?}")]
     Snooze(Duration),
+    /// The same, for a reason that people may want to know: it is kept with the job, once however often it waits for it.
+    #[error("{reason}")]
+    Wait { delay: Duration, reason: String },
     /// Not the job's fault: the database was away or busy. Costs nothing.
     #[error(transparent)]
     Surroundings(StoreError),
@@ -60,6 +63,7 @@ impl JobError {
         match self {
             Self::Retry { class, .. } | Self::RetryAfter { class, .. } | Self::Fail { class, .. } => class,
             Self::Snooze(_) => "snoozed",
+            Self::Wait { .. } => "waiting",
             Self::Surroundings(_) => "surroundings",
             Self::Fenced => "fenced",
         }

@@ -43,7 +43,7 @@ impl Policy {
     pub fn decide(&self, error: &JobError, attempt: i16, max_attempts: i16, jitter: f64) -> Decision {
         let spent = attempt >= max_attempts;
         match error {
-            JobError::Snooze(after) => Decision::Snooze(*after),
+            JobError::Snooze(after) | JobError::Wait { delay: after, .. } => Decision::Snooze(*after),
             JobError::Surroundings(_) | JobError::Fenced => Decision::Snooze(SURROUNDINGS_DELAY.mul_f64(1.0 + jitter.clamp(0.0, 1.0))),
             JobError::Fail { .. } => Decision::Dead,
             JobError::Retry { .. } | JobError::RetryAfter { .. } if spent => Decision::Dead,

@@ -96,7 +96,7 @@ async fn work() -> anyhow::Result<()> {
     let control = store::connect_relaxed(url, "switchboard-worker-control", 6)?;
     let row = WorkerRow {
         id: WorkerId::generate(),
-        name: format!("{}:{}", hostname(), std::process::id()),
+        name: format!("{}:{}", config.worker_name.clone().unwrap_or_else(hostname), std::process::id()),
         queues: queues
             .iter()
             .map(|queue| Ok((queue.name.to_owned(), i32::try_from(concurrency(*queue))?)))
@@ -115,6 +115,7 @@ async fn work() -> anyhow::Result<()> {
                 dispatch: RedisDispatch::new(client.clone()),
                 redis: Some(client.clone()),
                 bells: runtime.bells.clone(),
+                figures: runtime.figures.clone(),
             };
             working.spawn(maintenance::lead(leading, stopping.clone()));
             for queue in &queues {
@@ -123,7 +124,14 @@ async fn work() -> anyhow::Result<()> {
         }
         DispatchMode::Local => {
             let (dispatch, mut receivers) = LocalDispatch::new(queues.iter().map(|queue| queue.name));
-            let leading = Leading { pool: control, config: config.clone(), dispatch, redis: None, bells: runtime.bells.clone() };
+            let leading = Leading {
+                pool: control,
+                config: config.clone(),
+                dispatch,
+                redis: None,
+                bells: runtime.bells.clone(),
+                figures: runtime.figures.clone(),
+            };
             working.spawn(maintenance::lead(leading, stopping.clone()));
             for queue in &queues {
                 if let Some(hints) = receivers.remove(queue.name) {

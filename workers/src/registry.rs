@@ -1,4 +1,4 @@
-//! The kinds of jobs that workers run. A new kind is its folder in `jobs/src` and one line here.
+//! The kinds of jobs that workers run. A new kind is its folder in `jobs/src`, one line here, and one in `jobs::kinds`.
 
 use jobs::{
     Handler,
@@ -37,4 +37,16 @@ pub(crate) fn handlers(probes: bool) -> Vec<Handler> {
         handlers.push(Handler::single::<Probe>());
     }
     handlers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::handlers;
+
+    #[test]
+    fn kinds_that_can_be_looked_at_are_those_that_can_be_run() {
+        let run: Vec<_> = handlers(true).iter().map(|handler| (handler.kind, handler.policy.queue)).collect();
+        let known: Vec<_> = jobs::kinds::ALL.iter().map(|kind| (kind.name, kind.queue)).collect();
+        assert_eq!(run, known);
+    }
 }

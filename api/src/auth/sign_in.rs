@@ -188,7 +188,7 @@ impl App {
     }
 
     /// So many attempts on one account, and, loosely, from one address.
-    async fn limit_attempts(&self, account: &str, address: &str) -> Result<(), ApiError> {
+    pub(crate) async fn limit_attempts(&self, account: &str, address: &str) -> Result<(), ApiError> {
         let each = self.rate_limits.sign_in;
         self.limiter.check(&Budget::per_minute(format!("sign-in:account:{}", account.to_lowercase()), each)).await?;
         self.limiter.check(&Budget::per_minute(format!("sign-in:address:{address}"), each.saturating_mul(ATTEMPTS_PER_ADDRESS))).await

@@ -16,7 +16,7 @@ pub(crate) mod views {
     };
 }
 
-use crate::{ApiError, auth::Caller};
+use crate::{ApiError, auth::Caller, dashboard};
 use salvo::{
     Depot, Request, Router,
     http::StatusCode,
@@ -52,8 +52,15 @@ pub(crate) struct ErrorContext<'a> {
 }
 
 /// All contracts. `platform` answers for paths that nobody owns.
-pub(crate) static CONTRACTS: &[&Contract] =
-    &[&shared_paths::CONTRACT, &nexus::CONTRACT, &platform::CONTRACT, &omnichat::CONTRACT, &cloud::CONTRACT, &desk::CONTRACT];
+pub(crate) static CONTRACTS: &[&Contract] = &[
+    &shared_paths::CONTRACT,
+    &nexus::CONTRACT,
+    &platform::CONTRACT,
+    &omnichat::CONTRACT,
+    &cloud::CONTRACT,
+    &desk::CONTRACT,
+    &dashboard::CONTRACT,
+];
 
 /// Everything that all contracts serve.
 pub(crate) fn routes() -> Vec<Router> {

@@ -124,6 +124,7 @@ pub(crate) struct Inbox {
     sender: mpsc::UnboundedSender<Held>,
     gate: Arc<Gate>,
     stop: watch::Sender<bool>,
+    pub(super) measures: Arc<Measures>,
 }
 
 impl Inbox {
@@ -133,8 +134,8 @@ impl Inbox {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (stop, stopping) = watch::channel(false);
         let gate = Gate::new(limits);
-        let writer = tokio::spawn(writer::supervise(receiver, stopping, gate.clone(), Arc::new(commit), measures));
-        (Self { sender, gate, stop }, writer)
+        let writer = tokio::spawn(writer::supervise(receiver, stopping, gate.clone(), Arc::new(commit), measures.clone()));
+        (Self { sender, gate, stop, measures }, writer)
     }
 
     /// A place for a body of this size.

@@ -66,7 +66,7 @@ impl Intake {
         let Ok(reading) = self.reading.try_acquire_many(reserved_kib(req.headers())) else {
             return Err(self.refused(Refusal::Full));
         };
-        let body = body::read(req.take_body(), MAX_BODY_BYTES, may_discard).await.map_err(unread)?;
+        let body = body::read(req.take_body(), MAX_BODY_BYTES, may_discard).await.map_err(|error| self.unread(error))?;
         Ok((body, reading))
     }
 
@@ -84,13 +84,22 @@ impl Intake {
             body: webhook.body,
         };
         self.inbox.keep(place, event, trace).await.map_err(|refusal| self.refused(refusal))?;
-        self.measures.accepted.increment(1);
-        self.measures.ack_seconds.record(started.elapsed());
+        self.measures.accepted(started.elapsed());
         Ok(())
     }
 
+    fn unread(&self, error: BodyError) -> ApiError {
+        let (reason, error) = match error {
+            BodyError::TooLarge => ("too_large", ApiError::from_status(StatusCode::PAYLOAD_TOO_LARGE).closing()),
+            BodyError::TooSlow => ("too_slow", ApiError::from_status(StatusCode::REQUEST_TIMEOUT).closing()),
+            BodyError::Broken(error) => ("broken", ApiError::from_status(StatusCode::BAD_REQUEST).with_detail(&error).closing()),
+        };
+        self.measures.refused(reason);
+        error
+    }
+
     fn refused(&self, refusal: Refusal) -> ApiError {
-        Measures::refused(refusal.reason());
+        self.measures.refused(refusal.reason());
         let seconds = 1 + self.refusals.fetch_add(1, Ordering::Relaxed) % MAX_RETRY_AFTER_SECONDS;
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", "The webhook was not taken; send it again later")
             .with_detail(&refusal.reason())
@@ -110,14 +119,4 @@ fn reserved_kib(headers: &HeaderMap) -> u32 {
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).and_then(|length| length.parse::<usize>().ok());
     let kib = declared.map_or(LARGEST_KIB, |bytes| bytes.div_ceil(1024).clamp(1, LARGEST_KIB));
     u32::try_from(kib).unwrap_or(u32::MAX)
-}
-
-fn unread(error: BodyError) -> ApiError {
-    let (reason, error) = match error {
-        BodyError::TooLarge => ("too_large", ApiError::from_status(StatusCode::PAYLOAD_TOO_LARGE).closing()),
-        BodyError::TooSlow => ("too_slow", ApiError::from_status(StatusCode::REQUEST_TIMEOUT).closing()),
-        BodyError::Broken(error) => ("broken", ApiError::from_status(StatusCode::BAD_REQUEST).with_detail(&error).closing()),
-    };
-    Measures::refused(reason);
-    error
 }

@@ -1,15 +1,28 @@
 //! What is counted about webhooks. Handles are looked up once: each request would pay for it otherwise.
 
 use metrics::{Counter, Gauge, Histogram};
+use platform::figures::Figures;
+use std::{sync::Arc, time::Duration};
+
+/// Webhooks among the figures of queues.
+const LANE: &str = "ingest";
 
 pub(crate) struct Measures {
-    pub(super) accepted: Counter,
+    /// What operators see of the last minute, in the lane `ingest`.
+    pub(crate) figures: Arc<Figures>,
+    accepted: Counter,
     /// From the first byte of the body to the answer, accepted webhooks only.
-    pub(super) ack_seconds: Histogram,
+    ack_seconds: Histogram,
     pub(super) inbox_events: Gauge,
     pub(super) inbox_bytes: Gauge,
     pub(super) commit_seconds: Histogram,
     pub(super) commit_events: Histogram,
+}
+
+impl std::fmt::Debug for Measures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Measures")
+    }
 }
 
 impl Measures {
@@ -23,6 +36,7 @@ impl Measures {
         metrics::describe_histogram!("switchboard_group_commit_seconds", "Time that one group commit takes");
         metrics::describe_histogram!("switchboard_group_commit_events", "Webhooks in one group commit");
         Self {
+            figures: Arc::default(),
             accepted: metrics::counter!("switchboard_webhooks_accepted_total"),
             ack_seconds: metrics::histogram!("switchboard_webhook_ack_seconds"),
             inbox_events: metrics::gauge!("switchboard_inbox_events"),
@@ -32,7 +46,21 @@ impl Measures {
         }
     }
 
-    pub(super) fn refused(reason: &'static str) {
+    /// A webhook was answered 200, so long after its first byte.
+    pub(super) fn accepted(&self, took: Duration) {
+        self.accepted.increment(1);
+        self.ack_seconds.record(took);
+        self.figures.record(LANE, |lane| {
+            lane.done += 1;
+            lane.wait.record(took.as_secs_f64(), 1);
+        });
+    }
+
+    pub(super) fn refused(&self, reason: &'static str) {
         metrics::counter!("switchboard_webhooks_refused_total", "reason" => reason).increment(1);
+        self.figures.record(LANE, |lane| {
+            lane.failed += 1;
+            *lane.errors.entry(reason.to_owned()).or_default() += 1;
+        });
     }
 }

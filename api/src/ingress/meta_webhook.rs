@@ -1,7 +1,7 @@
 //! `/api/webhook` and `/api/facebook/webhook`: Meta's handshake, and its signed webhooks of all its products.
 
 use super::{
-    Intake, Measures, Seldom,
+    Intake, Seldom,
     channel_secrets::ChannelSecrets,
     intake::{Verified, answer},
 };
@@ -102,7 +102,7 @@ impl MetaWebhook {
     }
 
     fn unverified(&self, error: SignatureError) -> ApiError {
-        Measures::refused("signature");
+        self.intake.measures.refused("signature");
         if let Some(webhooks) = self.unverified.again(error.to_string()) {
             tracing::warn!(webhooks, %error, "refused webhooks that are not signed with META_APP_SECRET: is it the secret of this Meta app?");
         }

@@ -1,6 +1,6 @@
 //! Messages that a service posts in the normalized shape: kept like webhooks, answered when they are durable.
 
-use super::{Inbox, Measures};
+use super::Inbox;
 use crate::ApiError;
 use bytes::Bytes;
 use channels::normalized::{self, Inbound};
@@ -27,7 +27,7 @@ impl Inbox {
         };
         let kept = async { self.keep(self.enter(event.body.len())?, event, trace).await };
         kept.await.map_err(|refusal| {
-            Measures::refused(refusal.reason());
+            self.measures.refused(refusal.reason());
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", "The messages were not taken; send them again later")
                 .with_detail(&refusal.reason())
                 .with_retry_after(1)

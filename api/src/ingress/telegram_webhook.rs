@@ -2,7 +2,7 @@
 //! (<https://core.telegram.org/bots/api#setwebhook>, `secret_token`).
 
 use super::{
-    Intake, Measures, Seldom,
+    Intake, Seldom,
     channel_secrets::ChannelSecrets,
     intake::{Verified, answer},
 };
@@ -60,7 +60,7 @@ impl TelegramWebhook {
 
     /// An address that is no channel's is answered like a wrong secret: nobody learns which there are.
     fn unverified(&self) -> ApiError {
-        Measures::refused("secret");
+        self.intake.measures.refused("secret");
         if let Some(updates) = self.unverified.again("telegram".to_owned()) {
             tracing::warn!(
                 updates,

@@ -1,7 +1,7 @@
 //! Gives every failed response its body, in the dialect of the contract that owns the path.
 
 use super::request_id::RequestId;
-use crate::{ApiError, contracts};
+use crate::{ApiError, contracts, dashboard};
 use salvo::{
     Depot, FlowCtrl, Handler, Request, Response, async_trait,
     http::{ResBody, StatusCode},
@@ -22,6 +22,14 @@ impl Handler for Errors {
         {
             let (status, code) = (error.status.as_u16(), error.code);
             tracing::warn!(request = id, method = %req.method(), path = req.uri().path(), status, code, "answered with an error");
+        }
+        // The operators' pages are read by people.
+        if req.uri().path() == "/ops" || req.uri().path().starts_with("/ops/") {
+            dashboard::error_page(
+                &ApiError { status: if error.is_invalid() { StatusCode::BAD_REQUEST } else { error.status }, ..error },
+                res,
+            );
+            return;
         }
         let (status, body) = contracts::render(&error, req, depot, self.development);
         res.body = ResBody::None;

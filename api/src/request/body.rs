@@ -86,7 +86,7 @@ fn without_position(message: &str) -> String {
 }
 
 /// Reads the whole body, or answers 413.
-pub(super) async fn read_limited(req: &mut Request, most: usize) -> Result<Bytes, ApiError> {
+pub(crate) async fn read_limited(req: &mut Request, most: usize) -> Result<Bytes, ApiError> {
     let may_discard = !req.headers().contains_key(EXPECT);
     body::read(req.take_body(), most, may_discard).await.map_err(|error| match error {
         BodyError::TooLarge => ApiError::from_status(StatusCode::PAYLOAD_TOO_LARGE).closing(),

@@ -1,5 +1,6 @@
 //! ProcessWebhook: turns raw webhook events into customers, conversations, messages and receipts.
 
+pub mod preview;
 mod read;
 mod run;
 

@@ -1,14 +1,14 @@
 //! From raw events to events with their channels.
 
 use super::ProcessWebhook;
-use crate::{Claimed, JobContext, JobError};
+use crate::Claimed;
 use chrono::{DateTime, Utc};
 use domain::{ChannelEvent, ChannelNaming, JobId, RawEventId, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::{
-    PgConnection,
+    PgConnection, PgPool, StoreError,
     channel_instances::FoundChannel,
-    channel_map::FoundChannels,
+    channel_map::{ChannelMap, FoundChannels},
     inbound::Located,
     raw_events::{self, RawEvent},
 };
@@ -50,11 +50,15 @@ impl From<ChannelEvent> for Part {
 }
 
 /// Reads and parses the events of `batch`.
-pub(super) async fn read(conn: &mut PgConnection, batch: &[Claimed<ProcessWebhook>], ctx: &JobContext) -> Result<Contents, JobError> {
+pub(super) async fn read(
+    conn: &mut PgConnection,
+    batch: &[Claimed<ProcessWebhook>],
+    (channels, pool): (&ChannelMap, &PgPool),
+) -> Result<Contents, StoreError> {
     let ids: BTreeSet<RawEventId> = batch.iter().flat_map(|job| &job.payload.event_ids).copied().collect();
     let raw = raw_events::read(conn, &ids.into_iter().collect::<Vec<_>>()).await?;
     let mut events = parse_all(raw).await;
-    let channels = ctx.services.channels.resolve(&ctx.services.pool, &named(&events)).await?;
+    let channels = channels.resolve(pool, &named(&events)).await?;
 
     let mut contents = Contents::default();
     // A job for one part first: otherwise a job for the whole event would take the part, and leave it with nothing to fail on.

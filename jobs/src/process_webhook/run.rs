@@ -70,7 +70,7 @@ impl From<JobError> for Attempt {
 async fn write(batch: &[Claimed<ProcessWebhook>], ctx: &JobContext, isolating: bool) -> Result<Done, Attempt> {
     let services = &ctx.services;
     let mut tx = ctx.begin_relaxed().await?;
-    let Contents { items, malformed, found_owner, held, unrouted } = read(&mut tx, batch, ctx).await?;
+    let Contents { items, malformed, found_owner, held, unrouted } = read(&mut tx, batch, (&services.channels, &services.pool)).await?;
     let (job_ids, items): (Vec<JobId>, Vec<Located>) = items.into_iter().unzip();
     let (mut written, refused) = if isolating {
         inbound::write_isolating(&mut tx, &services.people, &items, services.human_override_ttl).await?

@@ -34,6 +34,8 @@ struct Lane {
     calls: usize,
     failures: u32,
     closed_until: Option<Instant>,
+    /// What the provider said when it asked us to wait.
+    why: Option<Arc<str>>,
     /// What a call takes, averaged.
     call: Duration,
     /// When a call last ended, or began in an empty lane: calls that hang take at least so long.
@@ -62,8 +64,15 @@ impl Lanes {
         if lanes.len() > MOST_LANES {
             lanes.retain(|_, lane| lane.calls > 0 || lane.closed_until.is_some_and(|until| until > now));
         }
-        let lane =
-            lanes.entry(channel).or_insert(Lane { calls: 0, failures: 0, closed_until: None, call: FIRST_GUESS, moved: now, turn: now });
+        let lane = lanes.entry(channel).or_insert(Lane {
+            calls: 0,
+            failures: 0,
+            closed_until: None,
+            why: None,
+            call: FIRST_GUESS,
+            moved: now,
+            turn: now,
+        });
         // A lane that was closed lets one call through to see.
         let width = if lane.failures >= FAILURES { 1 } else { self.width };
         let open_in = lane.closed_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
@@ -81,6 +90,12 @@ impl Lanes {
         let next = lane.turn.max(soonest) + call / u32::try_from(self.width).unwrap_or(u32::MAX);
         lane.turn = next.min(soonest + LONGEST_CLOSED);
         Err(lane.turn.saturating_duration_since(now))
+    }
+
+    /// Why the channel's lane is closed, if its provider said so.
+    pub fn why(&self, channel: ChannelInstanceId) -> Option<Arc<str>> {
+        let now = Instant::now();
+        self.lock().get(&channel).filter(|lane| lane.closed_until.is_some_and(|until| until > now)).and_then(|lane| lane.why.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ChannelInstanceId, Lane>> {
@@ -109,8 +124,10 @@ impl Pass {
     }
 
     /// The provider asked us to wait.
-    pub fn told_to_wait(&self, delay: Duration) {
-        self.change(|lane, _| lane.closed_until = lane.closed_until.max(Some(Instant::now() + delay)));
+    pub fn told_to_wait(&self, delay: Duration, why: &str) {
+        self.change(|lane, _| {
+            (lane.closed_until, lane.why) = (lane.closed_until.max(Some(Instant::now() + delay)), Some(why.into()));
+        });
     }
 
     fn change(&self, change: impl FnOnce(&mut Lane, Duration)) {
@@ -182,9 +199,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_provider_that_asks_for_patience_gets_it() {
         let (lanes, busy, _) = lanes();
-        lanes.enter(busy).unwrap().told_to_wait(Duration::from_secs(30));
+        lanes.enter(busy).unwrap().told_to_wait(Duration::from_secs(30), "too fast");
         assert!(lanes.enter(busy).unwrap_err() >= Duration::from_secs(30));
+        assert_eq!(lanes.why(busy).as_deref(), Some("too fast"));
         tokio::time::advance(Duration::from_secs(30)).await;
+        assert_eq!(lanes.why(busy), None);
         lanes.enter(busy).unwrap();
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use store::{
     PgConnection, PoolConnection, StoreError,
     channels::{self as stored_channels, Report},
-    sending::{self, Accepted, Begun, Waiting},
+    sending::{self, Accepted, Begun, Held, Waiting},
 };
 
 /// How long messages wait for a provider that is away, or for a channel that somebody must see to.
@@ -75,18 +75,42 @@ pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobErro
         let refusal = Refusal::give_up("A person wrote before the agent's answer went out, so it did not");
         return this.end(End::Failed { errors: refusal.errors() }).await;
     }
-    if message.channel_in_error {
-        return this.wait(&message, CHANNEL_LOOK, "The channel could not send for 24 hours: reconnect it and send again").await;
+    match message.held {
+        Some(Held::Paused) => return Err(later(CHANNEL_LOOK, "channel paused by an operator")),
+        Some(Held::InError) => {
+            let reason = "The channel could not send for 24 hours: reconnect it and send again";
+            return this.wait(&message, CHANNEL_LOOK, "channel in error: it needs a new token", reason).await;
+        }
+        None => {}
     }
     let pass = match ctx.services.lanes.enter(message.channel) {
         Ok(pass) => pass,
-        Err(delay) => return this.wait(&message, delay, "The provider could not be reached for 24 hours").await,
+        Err(delay) => {
+            let why = ctx.services.lanes.why(message.channel);
+            let why = why.as_deref().unwrap_or("other calls of the channel must end first");
+            return this.wait(&message, delay, why, "The provider could not be reached for 24 hours").await;
+        }
     };
     if let Err(delay) = this.turn(&message).await {
-        return this.wait(&message, delay, "The channel sends more than its provider takes").await;
+        let why = "channel sends as fast as its provider takes messages";
+        return this.wait(&message, delay, why, "The channel sends more than its provider takes").await;
     }
     let Some(begun) = ctx.services.sends.begin((ctx.tenant, id)).await? else { return Err(JobError::Snooze(Duration::from_secs(1))) };
-    this.send(&message, begun, pass).await
+    Box::pin(this.send(&message, begun, pass)).await
+}
+
+/// Not all at once.
+fn later(delay: Duration, why: &str) -> JobError {
+    JobError::Wait { delay: delay.mul_f64(1.0 + 0.2 * rand::random::<f64>()), reason: why.to_owned() }
+}
+
+/// `channel throttled by provider (130429)`
+fn refused_because(what: &str, refusal: &Refusal) -> String {
+    match (refusal.code, &refusal.detail) {
+        (Some(code), _) => format!("{what} ({code})"),
+        (None, Some(detail)) => format!("{what} ({detail})"),
+        (None, None) => what.to_owned(),
+    }
 }
 
 async fn connection(ctx: &JobContext) -> Result<PoolConnection, StoreError> {
@@ -207,7 +231,7 @@ impl Sending<'_> {
             Then::Unavailable => {
                 pass.failed();
                 self.put_back().await?;
-                self.wait(message, Duration::from_secs(2), &refusal.reason).await
+                self.wait(message, Duration::from_secs(2), &refused_because("provider unavailable", &refusal), &refusal.reason).await
             }
             Then::Move => {
                 pass.answered();
@@ -222,19 +246,20 @@ impl Sending<'_> {
             }
             Then::Wait { delay, all } => {
                 pass.answered();
+                let why = refused_because(if all { "channel throttled by provider" } else { "provider takes this later" }, &refusal);
                 if all {
-                    pass.told_to_wait(delay);
+                    pass.told_to_wait(delay, &why);
                 }
                 self.put_back().await?;
-                self.wait(message, delay, &refusal.reason).await
+                self.wait(message, delay, &why, &refusal.reason).await
             }
         }
     }
 
-    /// Comes back later at no cost, unless the message has waited for too long.
-    async fn wait(&self, message: &Waiting, delay: Duration, reason: &str) -> Result<Done, JobError> {
+    /// Comes back later at no cost, keeping `why`; unless the message has waited for too long, which is its `reason` to fail.
+    async fn wait(&self, message: &Waiting, delay: Duration, why: &str, reason: &str) -> Result<Done, JobError> {
         if message.now - message.written_at < PATIENCE {
-            return Err(JobError::Snooze(delay.mul_f64(1.0 + 0.2 * rand::random::<f64>())));
+            return Err(later(delay, why));
         }
         let errors = Refusal::give_up(reason).errors();
         self.end(End::Buried { errors, error: JobError::fail("waited_too_long", reason) }).await

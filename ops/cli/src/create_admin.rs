@@ -8,13 +8,14 @@ use std::io::{IsTerminal, Read};
 use store::{
     StoreError, audit,
     audit::Act,
-    sign_in,
+    operator::sessions,
+    sign_in::{self, Login},
     tenants::{self, TenantRow},
     users::{self, NewUser},
 };
 
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("where").required(true).args(["tenant", "tenant_name"])))]
+#[command(group(clap::ArgGroup::new("where").args(["tenant", "tenant_name"])))]
 pub(crate) struct CreateAdminArgs {
     /// What the person signs in with
     #[arg(long)]
@@ -31,6 +32,10 @@ pub(crate) struct CreateAdminArgs {
     /// In an existing tenant: an owner instead of an admin
     #[arg(long, conflicts_with = "tenant_name")]
     owner: bool,
+    /// The person may also see the operators' pages and API, of all tenants: to act, or to look only. Of somebody who is a user already this is all that is
+    /// changed, and no tenant is named
+    #[arg(long, value_name = "ROLE")]
+    platform: Option<PlatformRole>,
     /// Read the password from standard input; otherwise one is made and printed
     #[arg(long)]
     password_stdin: bool,
@@ -38,9 +43,36 @@ pub(crate) struct CreateAdminArgs {
     json: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum PlatformRole {
+    Operator,
+    Viewer,
+}
+
+/// Makes somebody who is a user already an operator of the platform.
+async fn appoint(args: &CreateAdminArgs, email: &str, settings: &Settings) -> Result<(), CliError> {
+    let role = args.platform.ok_or_else(|| CliError::Usage("name a tenant: --tenant ID, or --tenant-name NAME".to_owned()))?;
+    let mut tx = settings.pool()?.begin().await.map_err(StoreError::from)?;
+    let found = sign_in::find(&mut tx, Login::Name(email)).await?;
+    let found = found.ok_or_else(|| CliError::Usage(format!("nobody has the e-mail {email}: name a tenant to make them a user of")))?;
+    sessions::appoint(&mut tx, found.user.id, role == PlatformRole::Operator).await?;
+    let subject = json!({"user": found.user.id, "may_act": role == PlatformRole::Operator});
+    sessions::note(&mut tx, &settings.actor(), "operator.appoint", &subject).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    if args.json {
+        console::line(&json!({"user_id": found.user.id, "email": email, "may_act": role == PlatformRole::Operator}).to_string());
+    } else {
+        console::line(&format!("{email} may sign in at {}/ops", settings.public_url()));
+    }
+    Ok(())
+}
+
 pub(crate) async fn run(args: &CreateAdminArgs, settings: &Settings) -> Result<(), CliError> {
     let email =
         contact_details::email(&args.email).ok_or_else(|| CliError::Usage(format!("--email {} is not an e-mail address", args.email)))?;
+    if args.tenant.is_none() && args.tenant_name.is_none() {
+        return appoint(args, email, settings).await;
+    }
     let (password, made) = password(args.password_stdin)?;
     let hash = passwords::hash(&Secret::new(password.clone()))
         .map_err(|error| CliError::Usage(format!("the password cannot be hashed: {error}")))?;
@@ -62,8 +94,11 @@ pub(crate) async fn run(args: &CreateAdminArgs, settings: &Settings) -> Result<(
         let tenant = TenantId(row.id);
         (tenant, row.public_id, users::create(&mut tx, tenant, &new).await.map_err(taken)?)
     };
-    let actor = settings.actor().0;
+    let actor = settings.actor().name;
     audit::note(&mut tx, tenant, &Act { actor: &actor, act: "user.create", subject: Some(user.id.to_string()), detail: None }).await?;
+    if let Some(role) = args.platform {
+        sessions::appoint(&mut tx, user.id, role == PlatformRole::Operator).await?;
+    }
     tx.commit().await.map_err(StoreError::from)?;
     let shown = made.then_some(password);
     if args.json {
@@ -73,6 +108,9 @@ pub(crate) async fn run(args: &CreateAdminArgs, settings: &Settings) -> Result<(
     console::line(&format!("{} {email} of tenant {tenant} ({public_id})", role.as_str()));
     if let Some(password) = shown {
         console::line(&format!("password {password}"));
+    }
+    if args.platform.is_some() {
+        console::line(&format!("operators' pages: {}/ops", settings.public_url()));
     }
     console::line(&format!("sign in: POST {}/api/auth/login {{\"email\", \"password\"}}", settings.public_url()));
     Ok(())

@@ -6,6 +6,7 @@ mod create_admin;
 mod error;
 mod jobs;
 mod migrate;
+mod operations;
 mod random_secret;
 mod replay;
 mod rotate_keys;
@@ -43,6 +44,9 @@ enum Command {
     Jobs(jobs::JobsCommand),
     /// Play Meta and Telegram on this machine, for trying without accounts there
     Simulate(simulate::SimulateArgs),
+    /// What the pages at /ops show and do, from a shell
+    #[command(subcommand)]
+    Ops(operations::OpsCommand),
     /// Process raw events once more
     Replay(replay::ReplayArgs),
 }
@@ -60,6 +64,7 @@ async fn main() -> ExitCode {
         Command::RotateKeys(args) => rotate_keys::run(args, &settings).await,
         Command::Jobs(command) => jobs::run(command, &settings).await,
         Command::Simulate(args) => simulate::run(args, &settings).await,
+        Command::Ops(command) => operations::run(command, &settings).await,
         Command::Replay(args) => replay::run(args, &settings).await,
     };
     match outcome {

@@ -65,6 +65,7 @@ pub(crate) async fn run(args: &ReplayArgs, settings: &Settings) -> Result<(), Cl
         to: Some(args.to.map_or(now, |to| to.min(now))),
         channel: args.channel.clone(),
         unroutable: args.unroutable,
+        ..ReplayFilter::default()
     };
     let mut listed = Vec::new();
     let keep = if args.dry_run && args.json { usize::MAX } else { SHOWN };

@@ -66,7 +66,8 @@ impl Settings {
     /// Who acts, for the audit log.
     pub(crate) fn actor(&self) -> Actor {
         let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| self.given(name)).map(str::to_owned);
-        Actor(format!("cli:{}", user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))))
+        let name = format!("cli:{}", user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())));
+        Actor { name, reason: self.given("SWITCHBOARD_REASON").map(str::to_owned) }
     }
 
     /// The address others reach us at.

@@ -61,6 +61,8 @@ pub struct Config {
     pub done_retention_days: i32,
     /// `HUMAN_OVERRIDE_TTL` (86400 seconds): how long a person's message keeps the agent silent, unless the tenant says otherwise.
     pub human_override_ttl: Duration,
+    /// `WORKER_NAME` (the host's name): what a worker is called where operators see it, and drain it.
+    pub worker_name: Option<String>,
     /// `WORKER_HEARTBEAT_MS` (2000): how often a worker says that it lives.
     pub worker_heartbeat: Duration,
     /// `WORKER_DEAD_AFTER_MS` (10000): how long a silent worker keeps its jobs. At least twice the heartbeat.
@@ -149,6 +151,8 @@ impl Config {
             raw_retention_days: source.number("RAW_EVENT_RETENTION_DAYS", 1..=36_500)?.unwrap_or(14),
             done_retention_days: source.number("DONE_JOB_RETENTION_DAYS", 1..=36_500)?.unwrap_or(7),
             human_override_ttl: Duration::from_secs(source.number("HUMAN_OVERRIDE_TTL", 1..=31_536_000)?.unwrap_or(86_400)),
+            // The process id follows after a colon.
+            worker_name: source.text("WORKER_NAME").map(|name| name.replace(':', "-")),
             worker_heartbeat: Duration::from_millis(source.number("WORKER_HEARTBEAT_MS", 50..=600_000)?.unwrap_or(2_000)),
             worker_dead_after: Duration::from_millis(source.number("WORKER_DEAD_AFTER_MS", 100..=3_600_000)?.unwrap_or(10_000)),
             inbox_max_events: source.number("INBOX_MAX_EVENTS", 1..=10_000_000)?.unwrap_or(20_000),

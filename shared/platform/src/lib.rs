@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod figures;
 pub mod guarded;
 pub mod http;
 pub mod media_links;

@@ -17,7 +17,7 @@ pub struct ChannelRef {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoundChannel {
     pub channel: ChannelRef,
-    /// False: the tenant has its webhooks held (`webhookConfig.enabled`).
+    /// False: the tenant has its webhooks held (`webhookConfig.enabled`), or an operator has paused it.
     pub enabled: bool,
 }
 
@@ -28,7 +28,7 @@ pub async fn find(pool: &PgPool, naming: ChannelNaming, ids: &[String]) -> Resul
         ChannelNaming::ExternalId(kind) => {
             let rows = sqlx::query!(
                 r#"SELECT DISTINCT ON (c.name) c.name AS "name!", c.tenant_id AS "tenant_id!", c.id AS "id!",
-                          coalesce((t.settings #>> '{webhookConfig,enabled}')::bool, true) AS "enabled!"
+                          coalesce((t.settings #>> '{webhookConfig,enabled}')::bool, true) AND t.paused_at IS NULL AS "enabled!"
                    FROM (SELECT 0 AS rank, external_id AS name, tenant_id, id, created_at FROM channel_instances
                          WHERE type = $1 AND external_id = ANY($2)
                          UNION ALL
@@ -47,7 +47,7 @@ pub async fn find(pool: &PgPool, naming: ChannelNaming, ids: &[String]) -> Resul
         ChannelNaming::InstanceId => {
             let ids: Vec<Uuid> = ids.iter().filter_map(|id| Uuid::try_parse(id).ok()).collect();
             let rows = sqlx::query!(
-                r#"SELECT c.tenant_id, c.id, c.type, coalesce((t.settings #>> '{webhookConfig,enabled}')::bool, true) AS "enabled!"
+                r#"SELECT c.tenant_id, c.id, c.type, coalesce((t.settings #>> '{webhookConfig,enabled}')::bool, true) AND t.paused_at IS NULL AS "enabled!"
                    FROM channel_instances c JOIN tenants t ON t.id = c.tenant_id WHERE c.id = ANY($1)"#,
                 &ids
             )

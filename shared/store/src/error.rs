@@ -42,6 +42,11 @@ impl StoreError {
         }
     }
 
+    /// True if the statement ran longer than its transaction allows.
+    pub fn timed_out(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("57014")))
+    }
+
     /// True if the same call can succeed later without any change: the database was away or busy.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Conflict(_) | Self::Stale(_))

@@ -1,4 +1,4 @@
-//! Raw events that are held because their tenant wants it so.
+//! Raw events that are held because their tenant, or an operator, wants it so.
 
 use crate::StoreError;
 use domain::{RawEventId, TenantId};
@@ -10,7 +10,7 @@ pub async fn hold(conn: &mut PgConnection, held: &BTreeMap<TenantId, BTreeSet<Ra
     let tenants: Vec<i32> = held.keys().map(|tenant| tenant.0).collect();
     // Whoever enables them changes these rows: either after us, and then takes what we hold, or before.
     let still = sqlx::query_scalar!(
-        "SELECT id FROM tenants WHERE id = ANY($1) AND (settings #>> '{webhookConfig,enabled}')::bool = false ORDER BY id FOR SHARE",
+        "SELECT id FROM tenants WHERE id = ANY($1) AND ((settings #>> '{webhookConfig,enabled}')::bool = false OR paused_at IS NOT NULL) ORDER BY id FOR SHARE",
         &tenants
     )
     .fetch_all(&mut *conn)

@@ -31,6 +31,7 @@ pub mod maintenance;
 pub mod media;
 pub mod messages;
 pub mod model_settings;
+pub mod operator;
 pub mod operator_jobs;
 pub mod operator_replay;
 pub mod operator_status;

@@ -25,11 +25,20 @@ pub struct Waiting {
     /// How many messages a second its provider takes, where the tenant has said so.
     pub per_second: Option<u32>,
     pub channel_kind: Option<ChannelType>,
-    /// The channel cannot send until somebody sees to it.
-    pub channel_in_error: bool,
+    /// The channel sends nothing.
+    pub held: Option<Held>,
     pub written_at: DateTime<Utc>,
     /// The time by which jobs go.
     pub now: DateTime<Utc>,
+}
+
+/// Why a channel sends nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// An operator has paused it.
+    Paused,
+    /// It cannot, until somebody sees to it.
+    InError,
 }
 
 /// A message that is `sending` now.
@@ -69,7 +78,8 @@ pub async fn look_at(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]
     let rows = sqlx::query!(
         r#"
         SELECT m.id, m.status, m.external_id IS NOT NULL AS "accepted!", m.message_type, m.conversation_id AS "conversation_id!", m.channel_instance_id,
-               m.created_at, ch.type AS kind, ch.status = 'ERROR' AS "channel_in_error!", (ch.config ->> 'messagesPerSecond')::int AS per_second,
+               m.created_at, ch.type AS kind, ch.status = 'ERROR' AS "channel_in_error!",
+               EXISTS (SELECT FROM job_pauses p WHERE p.what = 'channel:' || ch.id) AS "channel_paused!", (ch.config ->> 'messagesPerSecond')::int AS per_second,
                coalesce((m.meta ->> 'human_epoch')::int <> c.human_epoch, false) AS "overtaken!", i.external_id AS "recipient?", ledger_now() AS "now!"
         -- Row by row, whatever the planner believes of the tables' sizes.
         FROM unnest($1::int4[], $2::uuid[]) w(tenant_id, id)
@@ -98,7 +108,7 @@ pub async fn look_at(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]
             per_second: row.per_second.and_then(|messages| u32::try_from(messages).ok()).filter(|messages| *messages > 0),
             channel: ChannelInstanceId(row.channel_instance_id),
             channel_kind: ChannelType::parse(&row.kind),
-            channel_in_error: row.channel_in_error,
+            held: if row.channel_paused { Some(Held::Paused) } else { row.channel_in_error.then_some(Held::InError) },
             written_at: row.created_at,
             now: row.now,
         };

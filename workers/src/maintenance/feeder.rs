@@ -120,6 +120,9 @@ impl<D: Dispatch> Feeder<D> {
         } else {
             count(waiting.hints)
         });
+        if waiting.hints != usize::MAX {
+            self.leading.figures.record(name, |lane| lane.window = Some((waiting.hints as u64, self.window(settings) as u64)));
+        }
         if waiting.emptied {
             tracing::info!(queue = name, "the dispatcher was empty; feeding from the start");
             self.lanes.forget();
@@ -128,10 +131,7 @@ impl<D: Dispatch> Feeder<D> {
             ledger::promote_due(pool, name, PROMOTE_LIMIT).await?;
             self.promoted = Some(Instant::now());
         }
-        let window = match self.queue.window {
-            Window::Fixed(hints) => hints,
-            Window::PerSlot(hints) => (hints * settings.slots).max(2),
-        };
+        let window = self.window(settings);
         // While a batch waits to be taken, the next one grows. Single jobs are chosen when it is worth a statement.
         let refill = if self.queue.batch_weight.is_some() { 1 } else { window * 3 / 4 };
         if waiting.hints >= refill {
@@ -164,15 +164,25 @@ impl<D: Dispatch> Feeder<D> {
         Ok(Round::Busy)
     }
 
+    /// How many hints may wait in the dispatcher.
+    fn window(&self, settings: Settings) -> usize {
+        match self.queue.window {
+            Window::Fixed(hints) => hints,
+            Window::PerSlot(hints) => (hints * settings.slots).max(2),
+        }
+    }
+
     async fn settings(&mut self) -> Result<Settings, store::StoreError> {
         if self.settings.0.is_none_or(|at| at.elapsed() > SETTINGS) {
             let (pool, name) = (&self.leading.pool, self.queue.name);
-            let paused = ledger::paused_queues(pool).await?.iter().any(|queue| queue == name);
+            let held = ledger::held(pool).await?;
+            let paused = held.queues.iter().any(|queue| queue == name);
             let slots = usize::try_from(ledger::live_slots(pool, name).await?).unwrap_or(0);
             if self.settings.1.paused && !paused {
                 // Hints that went out during the pause were refused.
                 self.lanes.forget();
             }
+            self.lanes.hold(held);
             self.settings = (Some(Instant::now()), Settings { slots, paused });
         }
         Ok(self.settings.1)

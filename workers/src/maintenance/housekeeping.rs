@@ -1,7 +1,7 @@
 //! What is kept for a while only: answers to repeated requests, sessions that are over, changes that those who watch have seen.
 
 use std::time::Duration;
-use store::{PgPool, StoreError, idempotency, realtime, sessions, within};
+use store::{PgPool, StoreError, idempotency, operator, realtime, sessions, within};
 
 const EVERY: Duration = Duration::from_mins(2);
 const BATCH: i64 = 1_000;
@@ -22,5 +22,6 @@ async fn round(pool: &PgPool) -> Result<(), StoreError> {
     while within(ANSWER_WITHIN, idempotency::forget_old(pool, BATCH)).await? > 0 {}
     while within(ANSWER_WITHIN, sessions::forget_old(pool, BATCH)).await? > 0 {}
     while within(ANSWER_WITHIN, realtime::forget_old(pool, CHANGES)).await? > 0 {}
+    within(ANSWER_WITHIN, operator::processes::forget(pool)).await?;
     Ok(())
 }

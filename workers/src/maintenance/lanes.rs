@@ -8,7 +8,7 @@ use std::{
 };
 use store::{
     PgPool, StoreError,
-    ledger::{self, FeedPosition, Lane, ReadyJob},
+    ledger::{self, FeedPosition, Held, Lane, ReadyJob},
 };
 use tokio::time::Instant;
 
@@ -40,6 +40,7 @@ pub(super) struct Lanes {
     looked: (Option<Instant>, Duration),
     swept: (Instant, Duration),
     positions: VecDeque<(Instant, FeedPosition)>,
+    held: Held,
 }
 
 impl Lanes {
@@ -56,7 +57,18 @@ impl Lanes {
             looked: (None, Duration::ZERO),
             swept: (now, Duration::ZERO),
             positions: VecDeque::new(),
+            held: Held::default(),
         }
+    }
+
+    /// What operators hold from now on. What they let go is looked for from the start, for its hints were refused.
+    pub(super) fn hold(&mut self, held: Held) {
+        let let_go = self.held.kinds.iter().any(|kind| !held.kinds.contains(kind))
+            || self.held.tenants.iter().any(|tenant| !held.tenants.contains(tenant));
+        if let_go {
+            self.forget();
+        }
+        self.held = held;
     }
 
     /// Forgets what was dispatched: the dispatcher lost it, or it was not taken.
@@ -82,8 +94,12 @@ impl Lanes {
         let started = Instant::now();
         let sweeping = self.prepare(pool).await?;
         let mut chosen = Vec::new();
-        let mut rest: Vec<Lane> =
-            self.known.iter().filter(|lane| shard.is_none_or(|shard| lane.tenant_id.shard() == shard)).copied().collect();
+        let mut rest: Vec<Lane> = self
+            .known
+            .iter()
+            .filter(|lane| shard.is_none_or(|shard| lane.tenant_id.shard() == shard) && !self.held.tenants.contains(&lane.tenant_id))
+            .copied()
+            .collect();
         while chosen.len() < limit && !rest.is_empty() {
             let best = rest.first().map_or(0, |lane| lane.priority);
             let split = rest.partition_point(|lane| lane.priority == best);
@@ -123,7 +139,7 @@ impl Lanes {
             active.truncate(want);
             let each = want.div_ceil(active.len()).max(4);
             let from: Vec<_> = active.iter().map(|lane| (*lane, self.cursors.get(lane).copied().unwrap_or(0))).collect();
-            let heads = ledger::heads(pool, self.queue, &from, i64::try_from(each).unwrap_or(i64::MAX)).await?;
+            let heads = ledger::heads(pool, self.queue, &self.held.kinds, &from, i64::try_from(each).unwrap_or(i64::MAX)).await?;
             let mut read: BTreeMap<Lane, usize> = BTreeMap::new();
             let mut ranked = Vec::with_capacity(heads.len());
             for job in heads {

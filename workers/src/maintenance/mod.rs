@@ -7,16 +7,18 @@ mod feeder;
 mod gauges;
 mod housekeeping;
 mod lanes;
+mod paced;
 mod packing;
 mod rescue;
 mod retention;
+mod samples;
 mod suspects;
 
 pub(crate) use bells::Bells;
 pub(crate) use retention::DAYS_AHEAD;
 
 use jobs::{dispatch::Dispatch, queue};
-use platform::config::Config;
+use platform::{config::Config, figures::Figures};
 use std::{sync::Arc, time::Duration};
 use store::{PgPool, leader};
 use tokio::{sync::watch, task::JoinSet};
@@ -32,6 +34,8 @@ pub(crate) struct Leading<D> {
     pub(crate) dispatch: D,
     pub(crate) redis: Option<redis::Client>,
     pub(crate) bells: Arc<Bells>,
+    /// What this process did in the last minute.
+    pub(crate) figures: Arc<Figures>,
 }
 
 /// Leads whenever nobody else does, until `stopping`.
@@ -73,6 +77,8 @@ fn start<D: Dispatch>(leading: &Leading<D>) -> JoinSet<()> {
     chores.spawn(rescue::rescue(leading.pool.clone(), leading.config.worker_dead_after));
     chores.spawn(retention::retain(leading.pool.clone(), leading.config.raw_retention_days, leading.config.done_retention_days));
     chores.spawn(gauges::measure(leading.pool.clone()));
+    chores.spawn(samples::take(leading.pool.clone()));
+    chores.spawn(paced::go_on(leading.pool.clone()));
     chores.spawn(counts::fold(leading.pool.clone()));
     chores.spawn(housekeeping::forget(leading.pool.clone()));
     if let Some(redis) = &leading.redis {

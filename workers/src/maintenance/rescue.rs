@@ -16,7 +16,7 @@ pub(super) async fn rescue(pool: PgPool, limit: Duration) {
         ticks.tick().await;
         // A database that is slow, or a process that was stopped, looks the same to everybody's heartbeat: be sure that it is quick.
         let asked = Instant::now();
-        if store::within(limit, ledger::paused_queues(&pool)).await.is_err() || asked.elapsed() > limit / 4 || last.elapsed() > limit / 2 {
+        if store::within(limit, ledger::held(&pool)).await.is_err() || asked.elapsed() > limit / 4 || last.elapsed() > limit / 2 {
             quiet_until = Instant::now() + limit;
         }
         last = Instant::now();

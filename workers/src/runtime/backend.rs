@@ -30,7 +30,12 @@ pub(crate) async fn supervise(
     mut stopping: watch::Receiver<bool>,
 ) {
     let mut backoff = Duration::from_millis(100);
+    let mut draining = runtime.draining.subscribe();
     while !*stopping.borrow() {
+        tokio::select! {
+            _ = draining.wait_for(|draining| !*draining) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
         let started = tokio::time::Instant::now();
         let ended = match redis_connection(&client).await {
             Ok(connection) => incarnation(&runtime, &client, connection, queue, concurrency, stopping.clone()).await,
@@ -38,6 +43,9 @@ pub(crate) async fn supervise(
         };
         if *stopping.borrow() {
             return;
+        }
+        if *draining.borrow() {
+            continue;
         }
         if started.elapsed() > STEADY {
             backoff = Duration::from_millis(100);
@@ -64,6 +72,7 @@ async fn incarnation(
     // Several short jobs per fetch save round trips; long ones and batches must not wait behind each other in a buffer.
     let fetch = if queue.batch_weight.is_some() { 1 } else { 16.min(concurrency) };
     let (runtime, client) = (runtime.clone(), client.clone());
+    let mut draining = runtime.draining.subscribe();
     let reason = Arc::new(std::sync::Mutex::new(String::from("it ended without an error")));
     let noted = reason.clone();
     let monitor = Monitor::new()
@@ -85,7 +94,12 @@ async fn incarnation(
             false
         })
         .shutdown_timeout(Duration::from_secs(7));
-    let signal = async move { stopping.wait_for(|stop| *stop).await.map(drop).map_err(std::io::Error::other) };
+    let signal = async move {
+        tokio::select! {
+            stop = stopping.wait_for(|stop| *stop) => stop.map(drop).map_err(std::io::Error::other),
+            drain = draining.wait_for(|drain| *drain) => drain.map(drop).map_err(std::io::Error::other),
+        }
+    };
     if let Err(error) = monitor.run_with_signal(signal).await {
         return error.to_string();
     }

@@ -9,6 +9,10 @@ use tokio::sync::{Semaphore, mpsc};
 pub(crate) async fn serve(runtime: Arc<Runtime>, queue: &'static str, mut hints: mpsc::Receiver<Hint>, concurrency: usize) {
     let slots = Arc::new(Semaphore::new(concurrency));
     while let Ok(slot) = slots.clone().acquire_owned().await {
+        let mut draining = runtime.draining.subscribe();
+        if draining.wait_for(|draining| !*draining).await.is_err() {
+            return;
+        }
         let Some(hint) = hints.recv().await else { return };
         let runtime = runtime.clone();
         tokio::spawn(async move {

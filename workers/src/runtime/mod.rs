@@ -6,6 +6,7 @@ mod heartbeat;
 mod held;
 pub(crate) mod local;
 mod outcomes;
+mod presence;
 mod run;
 
 use crate::maintenance::{Bells, DAYS_AHEAD};
@@ -14,7 +15,7 @@ use domain::WorkerId;
 use held::Held;
 use jobs::{Handler, Services};
 use outcomes::Outcomes;
-use platform::config::Config;
+use platform::{config::Config, figures::Figures};
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
@@ -24,11 +25,13 @@ use store::{
     PgPool, StoreError,
     ledger::{self, WorkerRow},
     maintenance::ensure_partitions,
+    operator::processes::Announced,
 };
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
+use uuid::Uuid;
 
 pub(crate) use run::work;
 
@@ -49,6 +52,10 @@ pub(crate) struct Runtime {
     stopping: watch::Receiver<bool>,
     /// Rung when this process takes a hint, so that a feeder in it fills up at once.
     pub(crate) bells: Arc<Bells>,
+    /// What it did in the last minute.
+    pub(crate) figures: Arc<Figures>,
+    /// True while it shall take nothing new: an operator drains it.
+    pub(crate) draining: watch::Sender<bool>,
 }
 
 impl Runtime {
@@ -75,8 +82,12 @@ impl Runtime {
             held,
             stopping,
             bells: Arc::new(Bells::default()),
+            figures: Arc::default(),
+            draining: watch::Sender::new(false),
         });
+        let announced = Announced { id: Uuid::now_v7(), role: "worker", name: row.name.clone(), version: env!("CARGO_PKG_VERSION") };
         tokio::spawn(heartbeat::beat(runtime.clone(), row, config.worker_heartbeat, config.worker_dead_after));
+        tokio::spawn(presence::show(runtime.clone(), announced));
         runtime
     }
 

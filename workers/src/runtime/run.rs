@@ -6,7 +6,7 @@ use super::{
 };
 use domain::WorkerId;
 use futures::FutureExt;
-use jobs::{Done, Handler, JobContext, JobError, Policy, dispatch::Hint, policy::Decision};
+use jobs::{Done, Handler, JobContext, JobError, Policy, dispatch::Hint, policy::Decision, queue};
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use store::{
     StoreError,
@@ -25,12 +25,12 @@ const UNKNOWN_KIND: Policy = Policy {
 };
 
 /// Takes the jobs that `hint` names and runs them. Returns when their outcomes are written.
-pub(crate) async fn work(runtime: Arc<Runtime>, queue: &'static str, hint: Hint) {
-    if runtime.is_stopping() {
+pub(crate) async fn work(runtime: Arc<Runtime>, queue_name: &'static str, hint: Hint) {
+    if runtime.is_stopping() || *runtime.draining.borrow() {
         return;
     }
     // There is room for another hint now.
-    runtime.bells.nudge(queue);
+    runtime.bells.nudge(queue_name);
     // The id under which they are claimed: read before, so that a change meanwhile leaves them fenced rather than stolen.
     let worker = runtime.worker_id();
     let mut by_kind: BTreeMap<String, Vec<ClaimedJob>> = BTreeMap::new();
@@ -85,8 +85,9 @@ async fn run(runtime: &Arc<Runtime>, worker: WorkerId, handler: Handler, jobs: V
             () = async { match bell { Some(bell) => bell.notified().await, None => std::future::pending().await } } => None,
         }
     };
+    let waited = waits(&jobs);
     let result = body.instrument(span.clone()).await;
-    observe(&handler, jobs.len(), started.elapsed(), result.as_ref());
+    observe(runtime, &handler, jobs.len(), (&waited, started.elapsed()), result.as_ref());
     let outcomes: Vec<Outcome> = match &result {
         Some(Ok(done)) if done.is_settled() => {
             runtime.held.remove(jobs.iter().map(ClaimedJob::run));
@@ -131,7 +132,8 @@ fn failed(policy: &Policy, job: &ClaimedJob, error: &JobError) -> Outcome {
         }
         Decision::Snooze(after) => {
             tracing::debug!(class = error.class(), %error, id = %job.id, ?after, "job snoozed");
-            ended(job, End::Delay(Delay { run: job.run(), after: Some(after), free: true, suspect: false, error: None }))
+            let error = matches!(error, JobError::Wait { .. }).then(|| error.describe(job.attempt));
+            ended(job, End::Delay(Delay { run: job.run(), after: Some(after), free: true, suspect: false, error }))
         }
     }
 }
@@ -140,7 +142,27 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-fn observe(handler: &Handler, jobs: usize, took: Duration, result: Option<&Result<Done, JobError>>) {
+/// How long jobs waited for their first run, in seconds. Those that were to wait are left out.
+fn waits(jobs: &[ClaimedJob]) -> Vec<f64> {
+    jobs.iter().filter(|job| job.attempt == 1 && job.queue != queue::OVERRIDES.name).map(|job| job.waited_seconds).collect()
+}
+
+fn observe(runtime: &Runtime, handler: &Handler, jobs: usize, (waited, took): (&[f64], Duration), result: Option<&Result<Done, JobError>>) {
+    runtime.figures.record(handler.policy.queue, |lane| {
+        let count = jobs as u64;
+        match result {
+            Some(Ok(_)) | None => lane.done += count,
+            Some(Err(JobError::Snooze(_) | JobError::Wait { .. })) => {}
+            Some(Err(error)) => {
+                lane.failed += count;
+                *lane.errors.entry(error.class().to_owned()).or_default() += count;
+            }
+        }
+        for seconds in waited {
+            lane.wait.record(*seconds, 1);
+        }
+        lane.run.record(took.as_secs_f64(), count);
+    });
     let outcome = match result {
         Some(Ok(_)) => "done",
         Some(Err(error)) => error.class(),

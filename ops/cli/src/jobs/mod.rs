@@ -27,10 +27,15 @@ pub(crate) enum JobsCommand {
     Discard(acts::ActArgs),
     /// Cancel queued and running jobs
     Cancel(acts::ActArgs),
-    /// Start nothing new of a queue until it is resumed
-    Pause { queue: String },
-    /// Let a paused queue go on
-    Resume { queue: String },
+    /// Start nothing new of a queue, `kind:KIND`, `tenant:ID` or `channel:UUID` until it is resumed; `worker:NAME` takes nothing new
+    Pause { what: String },
+    /// Let it go on
+    Resume { what: String },
+    /// What is paused, since when and why
+    Pauses {
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(crate) async fn run(command: &JobsCommand, settings: &Settings) -> Result<(), CliError> {
@@ -43,8 +48,9 @@ pub(crate) async fn run(command: &JobsCommand, settings: &Settings) -> Result<()
         JobsCommand::Retry(args) => acts::run(&pool, &actor, acts::Act::Retry, args).await,
         JobsCommand::Discard(args) => acts::run(&pool, &actor, acts::Act::Discard, args).await,
         JobsCommand::Cancel(args) => acts::run(&pool, &actor, acts::Act::Cancel, args).await,
-        JobsCommand::Pause { queue } => queues::pause(&pool, &actor, queue).await,
-        JobsCommand::Resume { queue } => queues::resume(&pool, &actor, queue).await,
+        JobsCommand::Pause { what } => queues::pause(&pool, &actor, what).await,
+        JobsCommand::Resume { what } => queues::resume(&pool, &actor, what).await,
+        JobsCommand::Pauses { json } => queues::list(&pool, *json).await,
     }
 }
 

@@ -1,34 +1,48 @@
-//! `switchboard jobs pause` and `resume`.
+//! `switchboard jobs pause`, `resume` and `pauses`.
 
 use crate::{console, error::CliError};
-use store::{
-    PgPool,
-    operator_jobs::{self, Actor},
-};
+use domain::TenantId;
+use jobs::resume_webhooks;
+use store::{PgPool, operator::pauses, operator_jobs::Actor};
 
-pub(super) async fn pause(pool: &PgPool, actor: &Actor, queue: &str) -> Result<(), CliError> {
-    known(queue)?;
-    let changed = operator_jobs::pause(pool, actor, queue).await?;
+pub(super) async fn pause(pool: &PgPool, actor: &Actor, what: &str) -> Result<(), CliError> {
+    let what = known(what)?;
+    let changed = pauses::hold(pool, actor, &what).await?;
     console::line(&if changed {
-        format!("paused: {queue} (running jobs end; nothing new starts)")
+        format!("paused: {what} (what runs ends; nothing new starts)")
     } else {
-        format!("{queue} was paused already")
+        format!("{what} was paused already")
     });
     Ok(())
 }
 
-pub(super) async fn resume(pool: &PgPool, actor: &Actor, queue: &str) -> Result<(), CliError> {
-    known(queue)?;
-    let changed = operator_jobs::resume(pool, actor, queue).await?;
-    console::line(&if changed { format!("resumed: {queue}") } else { format!("{queue} was not paused") });
+pub(super) async fn resume(pool: &PgPool, actor: &Actor, what: &str) -> Result<(), CliError> {
+    let what = known(what)?;
+    let tenant = what.strip_prefix("tenant:").and_then(|id| id.parse().ok()).map(TenantId);
+    let follow_up: Vec<_> = tenant.map(resume_webhooks::job_for).into_iter().collect();
+    let changed = pauses::release(pool, actor, &what, &follow_up).await?;
+    console::line(&if changed { format!("resumed: {what}") } else { format!("{what} was not paused") });
     Ok(())
 }
 
-/// A slip of the pen would pause nothing, silently.
-fn known(queue: &str) -> Result<(), CliError> {
-    if jobs::queue::find(queue).is_some() {
+pub(super) async fn list(pool: &PgPool, json: bool) -> Result<(), CliError> {
+    let mut conn = pool.acquire().await.map_err(store::StoreError::from)?;
+    let pauses = pauses::list(&mut conn).await?;
+    if json {
+        console::line(&serde_json::json!({ "pauses": pauses }).to_string());
         return Ok(());
     }
-    let names: Vec<&str> = jobs::queue::ALL.iter().map(|queue| queue.name).collect();
-    Err(CliError::Usage(format!("there is no queue {queue}; there are: {}", names.join(", "))))
+    let rows: Vec<Vec<String>> = pauses
+        .into_iter()
+        .map(|pause| vec![pause.what, pause.paused_at.to_rfc3339(), pause.paused_by, pause.reason.unwrap_or_else(|| "-".to_owned())])
+        .collect();
+    console::table(&["WHAT", "SINCE", "BY", "WHY"], &rows);
+    Ok(())
+}
+
+/// A slip of the pen would pause nothing, silently. A name alone is a queue's.
+fn known(what: &str) -> Result<String, CliError> {
+    let what = if what.contains(':') { what.to_owned() } else { format!("queue:{what}") };
+    jobs::pausable(&what).map_err(CliError::Usage)?;
+    Ok(what)
 }

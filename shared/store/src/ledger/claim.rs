@@ -32,6 +32,8 @@ pub struct ClaimedJob {
     pub trace: Option<String>,
     pub args: Value,
     pub created_at: DateTime<Utc>,
+    /// From then to this claim.
+    pub waited_seconds: f64,
 }
 
 impl ClaimedJob {
@@ -42,7 +44,7 @@ impl ClaimedJob {
 
 /// Claims `ids` for `worker` in one statement by primary key, so neither backlog nor dead rows matter.
 ///
-/// Not claimed: jobs that are running or gone, that wait for a time, whose queue is paused, and ordered jobs that have a
+/// Not claimed: jobs that are running or gone, that wait for a time, whose queue, kind or tenant is paused, and ordered jobs that have a
 /// live predecessor (one that merely is scheduled for later does not count) or a running companion. When a companion is claimed
 /// at this very moment, the whole statement is refused ([`StoreError::Data`]): claim them one by one. A worker that was declared dead claims nothing.
 pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec<ClaimedJob>, StoreError> {
@@ -54,12 +56,13 @@ pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec
         SET state = 'running', attempt = attempt + 1, locked_by = $2, run_at = NULL, scheduled = false, started_at = ledger_now()
         WHERE id = ANY($1) AND state = 'queued' AND (run_at IS NULL OR run_at <= ledger_now())
           AND EXISTS (SELECT FROM job_workers w WHERE w.id = $2)
-          AND NOT EXISTS (SELECT FROM job_queues q WHERE q.queue = j.queue AND q.paused_at IS NOT NULL)
+          AND NOT EXISTS (SELECT FROM job_pauses p WHERE p.what = ANY(ARRAY['queue:' || j.queue, 'kind:' || j.kind, 'tenant:' || j.tenant_id]))
           AND (ordering_key IS NULL OR NOT EXISTS (
                 SELECT FROM jobs p
                 WHERE p.kind = j.kind AND p.ordering_key = j.ordering_key
                   AND (p.ordering_seq < j.ordering_seq AND NOT (p.scheduled AND p.run_at > ledger_now()) OR p.state = 'running')))
-        RETURNING id, position, kind, queue, tenant_id, attempt, crashes, max_attempts, ordering_key IS NOT NULL AS "ordered!", trace, args, created_at
+        RETURNING id, position, kind, queue, tenant_id, attempt, crashes, max_attempts, ordering_key IS NOT NULL AS "ordered!", trace, args, created_at,
+                  extract(epoch FROM ledger_now() - created_at)::float8 AS "waited_seconds!"
         "#,
         &ids,
         worker.0
@@ -81,6 +84,7 @@ pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec
             trace: r.trace,
             args: r.args,
             created_at: r.created_at,
+            waited_seconds: r.waited_seconds,
         })
         .collect())
 }

@@ -21,7 +21,7 @@ pub struct ReadyJob {
     pub lane: Lane,
     pub position: FeedPosition,
     pub weight: i32,
-    /// False if a predecessor with its ordering key is still live: it must not be dispatched yet.
+    /// False if a predecessor with its ordering key is still live, or its kind is paused: it must not be dispatched yet.
     pub is_head: bool,
 }
 
@@ -56,11 +56,17 @@ pub async fn lanes(pool: &PgPool, queue: &str) -> Result<Vec<Lane>, StoreError> 
 }
 
 /// The next `limit` ready jobs of each lane behind its position, never walking over what was taken before.
-pub async fn heads(pool: &PgPool, queue: &str, from: &[(Lane, FeedPosition)], limit: i64) -> Result<Vec<ReadyJob>, StoreError> {
+pub async fn heads(
+    pool: &PgPool,
+    queue: &str,
+    paused_kinds: &[String],
+    from: &[(Lane, FeedPosition)],
+    limit: i64,
+) -> Result<Vec<ReadyJob>, StoreError> {
     let rows = sqlx::query!(
         r#"
         SELECT h.id, l.priority AS "priority!", l.tenant_id AS "tenant_id!", h.position, h.weight,
-               (h.ordering_key IS NULL OR NOT EXISTS (
+               h.kind <> ALL($6) AND (h.ordering_key IS NULL OR NOT EXISTS (
                   SELECT FROM jobs p WHERE p.kind = h.kind AND p.ordering_key = h.ordering_key
                     AND (p.ordering_seq < h.ordering_seq AND NOT (p.scheduled AND p.run_at > ledger_now()) OR p.state = 'running'))) AS "is_head!"
         FROM unnest($2::int2[], $3::int4[], $4::int8[]) l(priority, tenant_id, after) CROSS JOIN LATERAL (
@@ -73,7 +79,8 @@ pub async fn heads(pool: &PgPool, queue: &str, from: &[(Lane, FeedPosition)], li
         &from.iter().map(|(lane, _)| lane.priority).collect::<Vec<_>>(),
         &from.iter().map(|(lane, _)| lane.tenant_id.0).collect::<Vec<_>>(),
         &from.iter().map(|(_, after)| *after).collect::<Vec<_>>(),
-        limit
+        limit,
+        paused_kinds
     )
     .fetch_all(pool)
     .await?;

@@ -15,4 +15,4 @@ pub use enqueue::{NewJob, enqueue};
 pub use feed::{FeedPosition, Lane, ReadyJob, SuspectJob, heads, lanes, last_position, promote_due, suspects};
 pub use rescue::{Rescued, rescue};
 pub use settle::{Burial, Delay, bury, cancel, complete, delay, release};
-pub use workers::{WorkerRow, cancel_requests, heartbeat, live_slots, paused_queues, register_worker, running, unregister_worker};
+pub use workers::{Held, WorkerRow, cancel_requests, heartbeat, held, live_slots, register_worker, running, unregister_worker};

@@ -88,8 +88,10 @@ pub async fn delay(conn: &mut PgConnection, worker: WorkerId, delays: &[Delay]) 
             attempt = attempt - ($4::bool[])[array_position($2, j.id)]::int::int2,
             crashes = crashes + ($5::bool[])[array_position($2, j.id)]::int::int2,
             errors = CASE WHEN ($6::jsonb[])[array_position($2, j.id)] IS NULL THEN errors
+                          -- What it waits for is said once.
+                          WHEN errors -> -1 ->> 'class' = 'waiting' AND errors -> -1 ->> 'message' = ($6::jsonb[])[array_position($2, j.id)] ->> 'message' THEN errors
                           ELSE CASE WHEN jsonb_array_length(errors) >= 20 THEN errors - 0 ELSE errors END
-                               || jsonb_build_array(($6::jsonb[])[array_position($2, j.id)]) END
+                               || jsonb_build_array(($6::jsonb[])[array_position($2, j.id)] || jsonb_build_object('at', ledger_now())) END
         -- No join: it may become a walk over all jobs.
         WHERE j.id = ANY($2::uuid[]) AND j.position = ($7::int8[])[array_position($2, j.id)] AND j.locked_by = $1 AND NOT j.cancel_requested
         RETURNING j.id
@@ -116,7 +118,7 @@ pub async fn bury(conn: &mut PgConnection, worker: WorkerId, burials: &[Burial])
           INSERT INTO jobs_dead (id, kind, queue, tenant_id, priority, ordering_key, weight, attempt, crashes, max_attempts,
                                  idempotency_key, fingerprint, trace, args, errors, created_at, died_at)
           SELECT id, kind, queue, tenant_id, priority, ordering_key, weight, attempt, crashes, max_attempts,
-                 idempotency_key, b.fingerprint, trace, args, errors || jsonb_build_array(b.error), created_at, ledger_now()
+                 idempotency_key, b.fingerprint, trace, args, errors || jsonb_build_array(b.error || jsonb_build_object('at', ledger_now())), created_at, ledger_now()
           FROM settled JOIN unnest($2::uuid[], $3::text[], $4::jsonb[]) b(id, fingerprint, error) USING (id)),
         next AS (
           UPDATE jobs n SET position = nextval('job_positions')

@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::StoreError;
-use domain::{JobId, WorkerId};
+use domain::{JobId, TenantId, WorkerId};
 use sqlx::{PgConnection, PgPool};
 
 /// A worker process as it announces itself.
@@ -43,19 +43,37 @@ pub async fn unregister_worker(pool: &PgPool, id: WorkerId) -> Result<(), StoreE
     Ok(())
 }
 
-/// How many jobs of `queue` all live workers together can run at once.
+/// How many jobs of `queue` all live workers together can run at once. Those that take nothing new do not count.
 pub async fn live_slots(pool: &PgPool, queue: &str) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar!(
-        r#"SELECT coalesce(sum(coalesce(slots[array_position(queues, $1)], concurrency)), 0) AS "slots!" FROM job_workers WHERE $1 = ANY(queues)"#,
+        r#"SELECT coalesce(sum(coalesce(slots[array_position(queues, $1)], concurrency)), 0) AS "slots!" FROM job_workers
+           WHERE $1 = ANY(queues) AND NOT EXISTS (SELECT FROM job_pauses p WHERE p.what = 'worker:' || split_part(name, ':', 1))"#,
         queue
     )
     .fetch_one(pool)
     .await?)
 }
 
-/// The queues that an operator paused.
-pub async fn paused_queues(pool: &PgPool) -> Result<Vec<String>, StoreError> {
-    Ok(sqlx::query_scalar!("SELECT queue FROM job_queues WHERE paused_at IS NOT NULL").fetch_all(pool).await?)
+/// What an operator holds, as far as the feeder must know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    pub queues: Vec<String>,
+    pub kinds: Vec<String>,
+    pub tenants: Vec<TenantId>,
+}
+
+/// What is held now. (Channels are asked about by those who send on them.)
+pub async fn held(pool: &PgPool) -> Result<Held, StoreError> {
+    let rows = sqlx::query_scalar!("SELECT what FROM job_pauses").fetch_all(pool).await?;
+    let of = |name: &str| {
+        rows.iter()
+            .filter_map(|what| what.split_once(':'))
+            .filter(|(scope, _)| *scope == name)
+            .map(|(_, key)| key.to_owned())
+            .collect::<Vec<_>>()
+    };
+    let tenants = of("tenant").iter().filter_map(|id| id.parse().ok()).map(TenantId).collect();
+    Ok(Held { queues: of("queue"), kinds: of("kind"), tenants })
 }
 
 /// Which of the worker's running jobs an operator wants cancelled.

@@ -2,6 +2,7 @@
 
 use super::{Actor, JobFilter};
 use crate::StoreError;
+use chrono::{DateTime, Utc};
 use domain::JobId;
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
@@ -34,12 +35,27 @@ impl Acted {
 /// key goes to the end of its line.
 pub async fn retry(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Option<JobId>, limit: i64) -> Result<Acted, StoreError> {
     let mut tx = pool.begin().await?;
+    let acted = retry_some(&mut tx, filter, after, None, limit).await?;
+    record(&mut tx, actor, "jobs.retry", &subject(filter), acted.affected).await?;
+    tx.commit().await?;
+    Ok(acted)
+}
+
+/// The same within a transaction; with `died_before`, only those that died before that.
+pub(crate) async fn retry_some(
+    conn: &mut PgConnection,
+    filter: &JobFilter,
+    after: Option<JobId>,
+    died_before: Option<DateTime<Utc>>,
+    limit: i64,
+) -> Result<Acted, StoreError> {
     let row = sqlx::query!(
         r#"
         WITH picked AS (
           SELECT * FROM jobs_dead
           WHERE ($1::uuid[] IS NULL OR id = ANY($1)) AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR queue = $3)
             AND ($4::int4 IS NULL OR tenant_id = $4) AND ($5::text IS NULL OR fingerprint = $5) AND ($6::uuid IS NULL OR id > $6)
+            AND ($8::timestamptz IS NULL OR died_at < $8)
           ORDER BY id LIMIT $7 FOR UPDATE),
         chosen AS (
           SELECT DISTINCT ON (kind, coalesce(idempotency_key, id::text)) p.*
@@ -64,25 +80,38 @@ pub async fn retry(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Opti
         filter.tenant(),
         filter.fingerprint.as_deref(),
         after.map(|id| id.0),
-        limit
+        limit,
+        died_before
     )
-    .fetch_one(&mut *tx)
+    .fetch_one(conn)
     .await?;
-    let acted = Acted::new(row.examined, row.affected, row.last, limit);
-    record(&mut tx, actor, "jobs.retry", &subject(filter), acted.affected).await?;
-    tx.commit().await?;
-    Ok(acted)
+    Ok(Acted::new(row.examined, row.affected, row.last, limit))
 }
 
 /// Gives up to `limit` dead letters up for good: they end in `jobs_done` as `discarded`, errors included.
 pub async fn discard(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Option<JobId>, limit: i64) -> Result<Acted, StoreError> {
     let mut tx = pool.begin().await?;
+    let acted = discard_some(&mut tx, filter, after, None, limit).await?;
+    record(&mut tx, actor, "jobs.discard", &subject(filter), acted.affected).await?;
+    tx.commit().await?;
+    Ok(acted)
+}
+
+/// The same within a transaction; with `died_before`, only those that died before that.
+pub(crate) async fn discard_some(
+    conn: &mut PgConnection,
+    filter: &JobFilter,
+    after: Option<JobId>,
+    died_before: Option<DateTime<Utc>>,
+    limit: i64,
+) -> Result<Acted, StoreError> {
     let row = sqlx::query!(
         r#"
         WITH picked AS (
           SELECT id FROM jobs_dead
           WHERE ($1::uuid[] IS NULL OR id = ANY($1)) AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR queue = $3)
             AND ($4::int4 IS NULL OR tenant_id = $4) AND ($5::text IS NULL OR fingerprint = $5) AND ($6::uuid IS NULL OR id > $6)
+            AND ($8::timestamptz IS NULL OR died_at < $8)
           ORDER BY id LIMIT $7 FOR UPDATE),
         removed AS (DELETE FROM jobs_dead d USING picked p WHERE d.id = p.id RETURNING d.*),
         done AS (
@@ -99,14 +128,12 @@ pub async fn discard(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Op
         filter.tenant(),
         filter.fingerprint.as_deref(),
         after.map(|id| id.0),
-        limit
+        limit,
+        died_before
     )
-    .fetch_one(&mut *tx)
+    .fetch_one(conn)
     .await?;
-    let acted = Acted::new(row.examined, row.affected, row.last, limit);
-    record(&mut tx, actor, "jobs.discard", &subject(filter), acted.affected).await?;
-    tx.commit().await?;
-    Ok(acted)
+    Ok(Acted::new(row.examined, row.affected, row.last, limit))
 }
 
 /// Cancels up to `limit` live jobs: queued ones end as `cancelled` now (their successors become ready), running ones are
@@ -160,11 +187,12 @@ fn subject(filter: &JobFilter) -> Value {
 pub(crate) async fn record(conn: &mut PgConnection, actor: &Actor, act: &str, subject: &Value, affected: u64) -> Result<(), StoreError> {
     if affected > 0 {
         sqlx::query!(
-            "INSERT INTO operator_acts (actor, act, subject, affected) VALUES ($1, $2, $3, $4)",
-            actor.0,
+            "INSERT INTO operator_acts (actor, act, subject, affected, reason) VALUES ($1, $2, $3, $4, $5)",
+            actor.name,
             act,
             subject,
-            i64::try_from(affected).unwrap_or(i64::MAX)
+            i64::try_from(affected).unwrap_or(i64::MAX),
+            actor.reason
         )
         .execute(conn)
         .await?;

@@ -1,20 +1,21 @@
 //! What an operator sees of the jobs and does to them. Every act and its row in `operator_acts` are one transaction.
 
 mod acts;
+mod changes;
 mod list;
-mod queues;
 mod stats;
 
-pub(crate) use acts::record;
 pub use acts::{Acted, cancel, discard, retry};
+pub(crate) use acts::{discard_some, record, retry_some};
+pub use changes::{edit_and_retry, prioritize, snooze};
 pub use list::{JobRow, count_dead, count_live, find, list_dead, list_done, list_live};
-pub use queues::{pause, resume};
 pub use stats::{QueueStats, stats};
 
 use domain::{JobId, TenantId};
 
 /// Which jobs. Conditions that are absent hold for all.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct JobFilter {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<JobId>,
@@ -41,4 +42,9 @@ impl JobFilter {
 
 /// Who acts.
 #[derive(Clone, Debug)]
-pub struct Actor(pub String);
+pub struct Actor {
+    /// `cli:NAME`, `operator`, `user:UUID (e-mail)`.
+    pub name: String,
+    /// Why, in their words.
+    pub reason: Option<String>,
+}

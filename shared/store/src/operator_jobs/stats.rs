@@ -47,8 +47,9 @@ pub async fn stats(pool: &PgPool) -> Result<Vec<QueueStats>, StoreError> {
                coalesce(delayed, 0) AS "delayed!", coalesce(running, 0) AS "running!",
                extract(epoch FROM ledger_now() - longest_running)::float8 AS longest_running_s,
                coalesce(dead, 0) AS "dead!", extract(epoch FROM ledger_now() - oldest_dead)::float8 AS oldest_dead_s,
-               coalesce(done, 0) AS "done_today!", coalesce(workers, 0) AS "workers!", paused_at IS NOT NULL AS "paused!"
-        FROM live FULL JOIN dead USING (queue) FULL JOIN done USING (queue) FULL JOIN served USING (queue) FULL JOIN job_queues USING (queue)
+               coalesce(done, 0) AS "done_today!", coalesce(workers, 0) AS "workers!", held IS NOT NULL AS "paused!"
+        FROM live FULL JOIN dead USING (queue) FULL JOIN done USING (queue) FULL JOIN served USING (queue)
+        FULL JOIN (SELECT substr(what, 7) AS queue, paused_at AS held FROM job_pauses WHERE what LIKE 'queue:%') h USING (queue)
         ORDER BY queue
         "#
     )

@@ -1,0 +1,303 @@
+//! What became of a message, step by step: each with when, how long it took, and what was slow or is missing.
+
+use super::format;
+use crate::{ApiError, App};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::JobId;
+use serde::Serialize;
+use serde_json::Value;
+use store::{
+    PgConnection,
+    operator::{
+        journey::{self, JourneyMessage, JourneyRun},
+        reading, search,
+        search::JobDetail,
+        webhooks,
+    },
+};
+
+/// A step that took longer is slow, in seconds.
+const SLOW: f64 = 2.0;
+/// How long after a message what it caused is looked for.
+const CAUSED_WITHIN: TimeDelta = TimeDelta::minutes(15);
+const JOBS: i64 = 12;
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Step {
+    /// Null: it is missing, or its time is not known.
+    pub at: Option<DateTime<Utc>>,
+    pub what: String,
+    pub detail: String,
+    /// Seconds, from the step before it or from its own beginning.
+    pub took_s: Option<f64>,
+    /// What is slow, wrong or missing.
+    pub problem: Option<String>,
+    /// A page that shows more.
+    pub link: Option<String>,
+}
+
+impl Step {
+    fn new(at: Option<DateTime<Utc>>, what: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { at, what: what.into(), detail: detail.into(), took_s: None, problem: None, link: None }
+    }
+
+    fn linked(mut self, link: String) -> Self {
+        self.link = Some(link);
+        self
+    }
+
+    fn wrong(mut self, problem: impl Into<String>) -> Self {
+        self.problem = Some(problem.into());
+        self
+    }
+}
+
+/// Ids that a job's arguments name, with what they are.
+pub(super) fn links(args: Option<&Value>) -> Vec<(&'static str, String)> {
+    let Some(args) = args else { return Vec::new() };
+    let one = |name: &str| args[name].as_str().map(str::to_owned);
+    let named = [("its message", "message_id"), ("its conversation", "conversation_id")];
+    let mut links: Vec<_> = named.iter().filter_map(|(shown, name)| Some((*shown, one(name)?))).collect();
+    let events = args["event_ids"].as_array().map(Vec::as_slice).unwrap_or_default();
+    links.extend(events.iter().take(3).filter_map(|id| Some(("a webhook", id.as_str()?.to_owned()))));
+    links
+}
+
+/// Everything that is known of a message, in the order in which it happened.
+pub(super) async fn of(app: &App, message: &JourneyMessage) -> Result<Vec<Step>, ApiError> {
+    let mut tx = reading(&app.operator).await?;
+    let conn: &mut PgConnection = &mut tx;
+    let mut steps = if message.direction == "outbound" && !message.human_override {
+        sent(conn, message).await?
+    } else {
+        received(conn, message).await?
+    };
+    for (at, kind) in journey::told(conn, message.tenant_id, message.id).await? {
+        let what = match kind.as_str() {
+            "message_created" => "Told to those who watch",
+            "message_status" => "Its status moved, and was told",
+            _ => "It changed, and was told",
+        };
+        steps.push(Step::new(Some(at), what, format!("realtime event {kind}")));
+    }
+    // What is missing stands where it was noticed: after what there is.
+    steps.sort_by_key(|step| step.at.unwrap_or(DateTime::<Utc>::MAX_UTC));
+    Ok(steps)
+}
+
+async fn received(conn: &mut PgConnection, message: &JourneyMessage) -> Result<Vec<Step>, ApiError> {
+    let mut steps = Vec::new();
+    match webhooks::of_message(conn, message.id).await? {
+        Some(id) => {
+            if let Some(webhook) = webhooks::one(conn, id).await? {
+                let at = webhook.webhook.received_at;
+                let lag = (at - message.sent_at).as_seconds_f64();
+                let mut step =
+                    Step::new(Some(at), "Webhook received", format!("{} bytes of {}", webhook.webhook.size_bytes, webhook.webhook.source));
+                if lag > 30.0 {
+                    step = step.wrong(format!("came {} after the provider says it was sent", format::seconds(lag)));
+                }
+                steps.push(step.linked(format!("/ops/webhooks/{id}")));
+                let found = journey::jobs_about(conn, &[id.0], (at - TimeDelta::seconds(2), at + TimeDelta::seconds(30)), JOBS).await?;
+                if found.is_empty() {
+                    steps.push(Step::new(None, "Processed", "the job is not kept any more"));
+                }
+                for row in found {
+                    steps.extend(of_job(conn, JobId(row.id), "Processed in a batch").await?);
+                }
+            }
+        }
+        None => steps.push(Step::new(None, "Webhook received", "its body is not kept any more, or it came another way")),
+    }
+    let by = if message.human_override { "A person wrote it outside: the bot stays away" } else { "Message stored" };
+    steps.push(Step::new(Some(message.created_at), by, format!("{} as {}, status {}", message.message_type, message.id, message.status)));
+    if let Some(conversation) = message.conversation_id {
+        let span = (message.created_at - TimeDelta::seconds(5), message.created_at + CAUSED_WITHIN);
+        for row in journey::jobs_about(conn, &[message.id], span, JOBS).await? {
+            let what = if row.kind == "run_auto_reply" { "Agent asked" } else { "Followed by" };
+            if row.kind != "process_webhook" {
+                steps.extend(of_job(conn, JobId(row.id), what).await?);
+            }
+        }
+        steps.extend(journey::runs(conn, (message.tenant_id, conversation), span).await?.iter().map(of_run));
+        let (escalations, until) = journey::people(conn, (message.tenant_id, conversation), message.created_at).await?;
+        for escalation in escalations.iter().filter(|escalation| escalation.created_at < span.1) {
+            steps.push(Step::new(
+                Some(escalation.created_at),
+                "A person was called",
+                format!("by {}: {}", escalation.raised_by, escalation.reason),
+            ));
+            if let Some(at) = escalation.assigned_at {
+                steps.push(Step::new(Some(at), "A person took it", String::new()));
+            }
+            if let Some(at) = escalation.resolved_at {
+                steps.push(Step::new(Some(at), "Given back", String::new()));
+            }
+        }
+        if let Some(until) = until {
+            steps.push(Step::new(
+                None,
+                "A person has the conversation",
+                format!("until {} UTC, unless it is given back", format::moment(until)),
+            ));
+        }
+    }
+    Ok(steps)
+}
+
+async fn sent(conn: &mut PgConnection, message: &JourneyMessage) -> Result<Vec<Step>, ApiError> {
+    let by = message
+        .meta
+        .as_ref()
+        .map_or("an agent or a service", |meta| if meta["sent_by"].is_null() { "an agent or a service" } else { "a person" });
+    let mut steps = vec![Step::new(Some(message.created_at), "Written", format!("by {by}, {}", message.message_type))];
+    let span = (message.created_at - TimeDelta::seconds(5), message.created_at + CAUSED_WITHIN);
+    let mut live = false;
+    let mut found = false;
+    for row in journey::jobs_about(conn, &[message.id], span, JOBS).await?.into_iter().filter(|row| row.kind == "send_outbound") {
+        (found, live) = (true, live || ["queued", "running"].contains(&row.state.as_str()));
+        steps.extend(of_job(conn, JobId(row.id), "Sent").await?);
+    }
+    if !found && ["pending", "sending"].contains(&message.status.as_str()) {
+        steps.push(Step::new(None, "Sent", "no job is there to send it").wrong("missing: it waits, and nothing will send it"));
+    }
+    let errors = message.errors.as_ref().map(Value::to_string).unwrap_or_default();
+    let step = match message.status.as_str() {
+        "pending" => Step::new(None, "Provider took it", "not yet").wrong(if live { "it waits to be sent" } else { "it is not sent" }),
+        "sending" => Step::new(None, "Provider took it", "being asked now, or the answer was lost"),
+        "failed" => Step::new(None, "Provider took it", "no").wrong(format!("failed: {}", format::cut(&errors, 400))),
+        "unknown" => {
+            Step::new(None, "Provider took it", "nobody knows").wrong(format!("the answer was lost: {}", format::cut(&errors, 400)))
+        }
+        status => {
+            let id = message.external_id.as_deref().unwrap_or_default();
+            Step::new(None, format!("Provider says: {status}"), format!("as {id}"))
+        }
+    };
+    steps.push(step);
+    Ok(steps)
+}
+
+/// A job: that it was made, what it waited for, each failure, and how it ended.
+async fn of_job(conn: &mut PgConnection, id: JobId, what: &str) -> Result<Vec<Step>, ApiError> {
+    let Some(job) = search::job(conn, id).await? else { return Ok(Vec::new()) };
+    Ok(steps_of(&job, what))
+}
+
+fn steps_of(job: &JobDetail, what: &str) -> Vec<Step> {
+    let link = format!("/ops/jobs/{}", job.id);
+    let errors = job.errors.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
+    let at = |error: &Value| error["at"].as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
+    let mut steps = vec![Step::new(Some(job.created_at), "Job queued", format!("{} in {}", job.kind, job.queue)).linked(link.clone())];
+    for (place, error) in errors.iter().enumerate() {
+        let (class, message) = (error["class"].as_str().unwrap_or_default(), error["message"].as_str().unwrap_or_default());
+        if class == "waiting" {
+            let until = errors
+                .get(place + 1)
+                .and_then(at)
+                .or(job.started_at.filter(|started| Some(*started) > at(error)))
+                .or(job.ended_at)
+                .unwrap_or(job.now);
+            let waited = at(error).map(|from| (until - from).as_seconds_f64().max(0.0));
+            let mut step = Step::new(at(error), "Waited", message).linked(link.clone());
+            step.problem = Some(format!("waited {}: {message}", waited.map_or_else(|| "a while".to_owned(), format::seconds)));
+            step.took_s = waited;
+            steps.push(step);
+        } else {
+            steps.push(
+                Step::new(at(error), "Failed", format!("attempt {}: {message}", error["attempt"]))
+                    .wrong(format!("{class}: {message}"))
+                    .linked(link.clone()),
+            );
+        }
+    }
+    let waited = job.started_at.map(|started| (started - job.created_at).as_seconds_f64());
+    if let Some(started) = job.started_at {
+        let mut step = Step::new(Some(started), what, format!("attempt {}, {}", job.attempt, job.state)).linked(link.clone());
+        step.took_s = job.ended_at.map(|ended| (ended - started).as_seconds_f64());
+        if let Some(waited) = waited.filter(|waited| *waited > SLOW && errors.is_empty()) {
+            step.problem = Some(format!("waited {} in the queue {} before its first run", format::seconds(waited), job.queue));
+        }
+        if let Some(took) = step.took_s.filter(|took| *took > SLOW && step.problem.is_none()) {
+            step.problem = Some(format!("ran for {}", format::seconds(took)));
+        }
+        steps.push(step);
+    } else if job.state == "queued" {
+        let waits = (job.now - job.created_at).as_seconds_f64();
+        let mut step = Step::new(None, what, "not yet").linked(link.clone());
+        step.took_s = Some(waits);
+        step.problem = (waits > SLOW).then(|| format!("waits since {} in the queue {}", format::seconds(waits), job.queue));
+        steps.push(step);
+    }
+    if job.state == "dead" {
+        steps.push(
+            Step::new(job.ended_at, "Dead letter", job.fingerprint.clone().unwrap_or_default())
+                .wrong("it failed for good: see what killed it, mend that, retry it")
+                .linked(link),
+        );
+    }
+    steps
+}
+
+fn of_run(run: &JourneyRun) -> Step {
+    let tools: Vec<&str> =
+        run.steps.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(|step| step["tool"].as_str()).collect();
+    let tools = if tools.is_empty() { "no tools".to_owned() } else { format!("tools: {}", tools.join(", ")) };
+    let detail = format!(
+        "{} ({}): {}, {} tokens in, {} out, {tools}",
+        run.agent.as_deref().unwrap_or("an agent"),
+        run.model.as_deref().unwrap_or("no model"),
+        run.outcome,
+        run.prompt_tokens,
+        run.completion_tokens
+    );
+    let mut step = Step::new(Some(run.created_at), "Agent's run", detail);
+    step.problem = run.error.as_ref().map(|error| format!("failed: {error}"));
+    step.link = run.message_id.map(|id| format!("/ops/journey?q={id}"));
+    step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn job(errors: Value) -> JobDetail {
+        let at = |second: i64| DateTime::from_timestamp(second, 0).unwrap();
+        JobDetail {
+            id: uuid::Uuid::nil(),
+            state: "done".to_owned(),
+            kind: "send_outbound".to_owned(),
+            queue: "outbound".to_owned(),
+            tenant_id: 1,
+            priority: None,
+            attempt: 1,
+            crashes: 0,
+            max_attempts: None,
+            ordering_key: None,
+            idempotency_key: None,
+            fingerprint: None,
+            trace: None,
+            args: None,
+            errors: Some(errors),
+            created_at: at(0),
+            started_at: Some(at(41)),
+            run_at: None,
+            ended_at: Some(at(42)),
+            runs_on: None,
+            now: at(100),
+        }
+    }
+
+    #[test]
+    fn a_wait_is_named_with_what_it_waited_for() {
+        let waited =
+            json!([{"class": "waiting", "message": "channel throttled by provider (130429)", "attempt": 1, "at": "1970-01-01T00:00:00Z"}]);
+        let steps = steps_of(&job(waited), "Sent");
+        let problems: Vec<&str> = steps.iter().filter_map(|step| step.problem.as_deref()).collect();
+        assert_eq!(problems, ["waited 41 s: channel throttled by provider (130429)"]);
+        let steps = steps_of(&job(json!([])), "Sent");
+        assert_eq!(steps.last().unwrap().problem.as_deref(), Some("waited 41 s in the queue outbound before its first run"));
+    }
+}

@@ -1,0 +1,73 @@
+//! What operators hold: queues, kinds, tenants, channels, and workers that shall take nothing new. It lives in Postgres, so it survives everything.
+
+use crate::{
+    StoreError,
+    ledger::{self, NewJob},
+    operator_jobs::{Actor, record},
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::{PgConnection, PgPool};
+
+/// Something that is held.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Pause {
+    /// `queue:NAME`, `kind:KIND`, `tenant:ID`, `channel:UUID` or `worker:NAME`.
+    pub what: String,
+    pub paused_at: DateTime<Utc>,
+    pub paused_by: String,
+    pub reason: Option<String>,
+}
+
+/// Everything that is held, the latest first.
+pub async fn list(conn: &mut PgConnection) -> Result<Vec<Pause>, StoreError> {
+    Ok(sqlx::query_as!(Pause, "SELECT what, paused_at, paused_by, reason FROM job_pauses ORDER BY paused_at DESC, what")
+        .fetch_all(conn)
+        .await?)
+}
+
+/// Is it held?
+pub async fn is_held(pool: &PgPool, what: &str) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM job_pauses WHERE what = $1) AS "held!""#, what).fetch_one(pool).await?)
+}
+
+/// Holds `what`. False: it was held already.
+pub async fn hold(pool: &PgPool, actor: &Actor, what: &str) -> Result<bool, StoreError> {
+    let mut tx = pool.begin().await?;
+    let changed = sqlx::query!(
+        "INSERT INTO job_pauses (what, paused_by, reason) VALUES ($1, $2, $3) ON CONFLICT (what) DO NOTHING",
+        what,
+        actor.name,
+        actor.reason
+    )
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    if let Some(tenant) = tenant(what) {
+        // Whoever holds a webhook of theirs reads this row: see `held_events`.
+        sqlx::query!("UPDATE tenants SET paused_at = now() WHERE id = $1 AND paused_at IS NULL", tenant).execute(&mut *tx).await?;
+    }
+    record(&mut tx, actor, "pause", &json!({"what": what}), changed).await?;
+    tx.commit().await?;
+    Ok(changed > 0)
+}
+
+/// The tenant that is named.
+fn tenant(what: &str) -> Option<i32> {
+    what.strip_prefix("tenant:")?.parse().ok()
+}
+
+/// Lets it go on, and enqueues what follows from it: a tenant's webhooks that were held. False: it was not held.
+pub async fn release(pool: &PgPool, actor: &Actor, what: &str, follow_up: &[NewJob]) -> Result<bool, StoreError> {
+    let mut tx = pool.begin().await?;
+    let changed = sqlx::query!("DELETE FROM job_pauses WHERE what = $1", what).execute(&mut *tx).await?.rows_affected();
+    if let Some(tenant) = tenant(what) {
+        sqlx::query!("UPDATE tenants SET paused_at = NULL WHERE id = $1", tenant).execute(&mut *tx).await?;
+    }
+    if changed > 0 && !follow_up.is_empty() {
+        ledger::enqueue(&mut tx, follow_up).await?;
+    }
+    record(&mut tx, actor, "resume", &json!({"what": what}), changed).await?;
+    tx.commit().await?;
+    Ok(changed > 0)
+}

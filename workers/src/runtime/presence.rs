@@ -1,0 +1,43 @@
+//! Telling operators that this process is there and what it does, and hearing whether it shall take nothing new.
+
+use super::Runtime;
+use std::{sync::Arc, time::Duration};
+use store::{
+    StoreError,
+    operator::{
+        pauses,
+        processes::{self, Announced},
+    },
+};
+
+const EVERY: Duration = Duration::from_secs(2);
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// Tells for ever, until the process stops: then its row goes.
+pub(super) async fn show(runtime: Arc<Runtime>, announced: Announced) {
+    let host = announced.name.split(':').next().unwrap_or_default();
+    let drained = format!("worker:{host}");
+    let mut stopping = runtime.stopping.clone();
+    while !*stopping.borrow() {
+        match store::within(ANSWER_WITHIN, tell(&runtime, &announced, &drained)).await {
+            Ok(draining) => {
+                let changed = runtime.draining.send_if_modified(|now| std::mem::replace(now, draining) != draining);
+                if changed {
+                    tracing::info!(worker = host, draining, "an operator decided whether this worker takes new jobs");
+                }
+            }
+            Err(error) => tracing::debug!(%error, "operators cannot be told what this process does"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            _ = stopping.wait_for(|stop| *stop) => {}
+        }
+    }
+    // If it fails, the row says by its age that nobody is there.
+    store::within(ANSWER_WITHIN, processes::gone(&runtime.control, announced.id)).await.ok();
+}
+
+async fn tell(runtime: &Runtime, announced: &Announced, drained: &str) -> Result<bool, StoreError> {
+    processes::beat(&runtime.control, announced, Some(runtime.worker_id()), &runtime.figures.last_minute()).await?;
+    pauses::is_held(&runtime.control, drained).await
+}
