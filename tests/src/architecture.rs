@@ -171,7 +171,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
-fn read(file: &str) -> String {
+pub(crate) fn read(file: &str) -> String {
     fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
@@ -201,7 +201,7 @@ fn files() -> Vec<String> {
     found
 }
 
-fn rust_files() -> Vec<String> {
+pub(crate) fn rust_files() -> Vec<String> {
     files().into_iter().filter(|file| Path::new(file).extension().is_some_and(|ending| ending == "rs")).collect()
 }
 

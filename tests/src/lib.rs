@@ -7,4 +7,5 @@ mod engine;
 mod faults;
 mod flows;
 mod harness;
+mod operations;
 mod plans;

@@ -40,7 +40,7 @@ pub(crate) const CONTRACT: Contract = Contract {
 
 fn error_body(error: &ApiError, context: &ErrorContext<'_>) -> Value {
     let fields: Vec<Value> = error.fields.iter().map(|field| json!({"field": field.field, "problem": field.problem})).collect();
-    let body = json!({"error": error.message, "code": error.code});
+    let body = json!({"message": error.message, "code": error.code});
     let body = if fields.is_empty() { body } else { with(body, json!({ "fields": fields })) };
     match error.detail.as_ref().filter(|_| context.development) {
         Some(detail) => with(body, json!({ "detail": detail })),
@@ -50,7 +50,7 @@ fn error_body(error: &ApiError, context: &ErrorContext<'_>) -> Value {
 
 fn error_schema() -> Object {
     let text = || Object::with_type(BasicType::String);
-    object_of([("error", text().into(), true), ("code", text().into(), true)])
+    object_of([("message", text().into(), true), ("code", text().into(), true)])
 }
 
 fn routes() -> Router {
@@ -211,9 +211,9 @@ fn checked_reason(reason: Option<String>, fields: &mut Fields) -> Option<String>
 async fn act_on_job(
     app: App,
     viewer: Viewer,
+    body: Body<JobActBody>,
     id: Path<Uuid>,
     act: Path<ActName>,
-    body: Body<JobActBody>,
 ) -> Result<Ok200<DoneView>, ApiError> {
     viewer.must_act()?;
     let Body(body) = body;
@@ -512,7 +512,7 @@ struct StopBody {
 
 /// Stop a release or replay
 #[endpoint]
-async fn stop_act(app: App, viewer: Viewer, id: Path<Uuid>, body: Body<StopBody>) -> Result<Ok200<DoneView>, ApiError> {
+async fn stop_act(app: App, viewer: Viewer, body: Body<StopBody>, id: Path<Uuid>) -> Result<Ok200<DoneView>, ApiError> {
     viewer.must_act()?;
     let mut fields = Fields::default();
     let reason = checked_reason(body.0.reason, &mut fields);

@@ -55,7 +55,7 @@ pub(crate) async fn run(command: &OpsCommand, settings: &Settings) -> Result<(),
         console::line(&format!("{body:#}"));
         return Ok(());
     }
-    Err(CliError::Usage(format!("{status}: {}", body.get("error").and_then(Value::as_str).unwrap_or("the API refused it"))))
+    Err(CliError::Usage(format!("{status}: {}", body.get("message").and_then(Value::as_str).unwrap_or("the API refused it"))))
 }
 
 fn pairs(texts: &[String]) -> Result<Vec<(&str, &str)>, CliError> {

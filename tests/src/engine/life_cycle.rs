@@ -124,7 +124,7 @@ async fn a_running_job_can_be_cancelled() {
 #[tokio::test]
 async fn a_paused_queue_starts_nothing_and_goes_on_when_it_is_resumed() {
     let app = worker_only(&[]).await;
-    app.db.run("INSERT INTO job_queues VALUES ('probes', now())").await;
+    app.db.run("INSERT INTO job_pauses (what, paused_by) VALUES ('queue:probes', 'test')").await;
     app.probe(json!("succeed"), 20).await;
     // Other queues are not paused: that this one's job is done shows that the feeder went round meanwhile.
     app.db
@@ -135,7 +135,7 @@ async fn a_paused_queue_starts_nothing_and_goes_on_when_it_is_resumed() {
         .await;
     until("the other queue works", async || app.db.count("SELECT count(*) FROM jobs_done").await == 1).await;
     assert_eq!(app.db.count("SELECT count(*) FROM jobs WHERE queue = 'probes' AND state = 'queued'").await, 20);
-    app.db.run("UPDATE job_queues SET paused_at = NULL").await;
+    app.db.run("DELETE FROM job_pauses").await;
     app.drain().await;
     assert_eq!(app.db.count("SELECT count(*) FROM jobs_done").await, 21);
 }

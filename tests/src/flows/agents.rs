@@ -4,17 +4,17 @@ use super::sending::{CUSTOMER, NUMBER};
 use crate::harness::{App, Database, Provider, Received, User, text_to, until};
 use serde_json::{Value, json};
 
-pub(super) const EVERYTHING: &[&str] = &["--queues", "webhooks,overrides,outbound,chores,agents,documents"];
+pub(crate) const EVERYTHING: &[&str] = &["--queues", "webhooks,overrides,outbound,chores,agents,documents"];
 
 /// A tenant with an agent, a model and WhatsApp. No customer has written yet.
-pub(super) struct Office {
-    pub(super) app: App,
-    pub(super) model: Provider,
-    pub(super) whatsapp: Provider,
-    pub(super) ann: User,
+pub(crate) struct Office {
+    pub(crate) app: App,
+    pub(crate) model: Provider,
+    pub(crate) whatsapp: Provider,
+    pub(crate) ann: User,
 }
 
-pub(super) fn says(text: &str) -> (u16, Value) {
+pub(crate) fn says(text: &str) -> (u16, Value) {
     (
         200,
         json!({"id": "chatcmpl-1", "object": "chat.completion", "model": "m-1",
@@ -23,20 +23,20 @@ pub(super) fn says(text: &str) -> (u16, Value) {
     )
 }
 
-pub(super) fn fails(status: u16) -> (u16, Value) {
+pub(crate) fn fails(status: u16) -> (u16, Value) {
     (status, json!({"error": {"message": "said the model", "type": "t", "param": null, "code": "c"}}))
 }
 
-pub(super) fn body(call: &Received) -> Value {
+pub(crate) fn body(call: &Received) -> Value {
     serde_json::from_str(&call.body).unwrap()
 }
 
 impl Office {
-    pub(super) async fn open(with_model: bool) -> Self {
+    pub(crate) async fn open(with_model: bool) -> Self {
         Self::open_with(with_model, &[]).await
     }
 
-    pub(super) async fn open_with(with_model: bool, more: &[(&str, &str)]) -> Self {
+    pub(crate) async fn open_with(with_model: bool, more: &[(&str, &str)]) -> Self {
         let (model, whatsapp) = (Provider::start().await, Provider::start().await);
         model.script(|_| says("We open at nine."));
         whatsapp.script(|call| {
@@ -65,30 +65,30 @@ impl Office {
     }
 
     /// The first message is a minute old, what follows is newer than the answer to it.
-    pub(super) async fn hears(&self, id: &str, text: &str) {
+    pub(crate) async fn hears(&self, id: &str, text: &str) {
         let age = if id == "wamid.1" { 60 } else { -5 };
         assert_eq!(self.app.webhook(&text_to(NUMBER, CUSTOMER, id, text, age)).await, 200);
     }
 
-    pub(super) async fn count(&self, condition: &str) -> i64 {
+    pub(crate) async fn count(&self, condition: &str) -> i64 {
         self.app.db.count(&format!("SELECT count(*) FROM {condition}")).await
     }
 
-    pub(super) async fn until_count(&self, condition: &str, wanted: i64) {
+    pub(crate) async fn until_count(&self, condition: &str, wanted: i64) {
         until(&format!("{wanted} of {condition}"), async || self.count(condition).await == wanted).await;
     }
 
-    pub(super) async fn until_idle(&self) {
+    pub(crate) async fn until_idle(&self) {
         self.until_count("jobs WHERE queue IN ('webhooks', 'agents', 'outbound')", 0).await;
     }
 
     /// What reached the customer, in order.
-    pub(super) fn sent(&self) -> Vec<String> {
+    pub(crate) fn sent(&self) -> Vec<String> {
         self.whatsapp.received().iter().map(|call| body(call)["text"]["body"].as_str().unwrap().to_owned()).collect()
     }
 
     /// The cooldown is over.
-    pub(super) async fn wait_over(&self) {
+    pub(crate) async fn wait_over(&self) {
         self.until_count("jobs WHERE queue = 'agents' AND run_at IS NOT NULL", 1).await;
         self.app.db.run("UPDATE chat_conversations SET auto_replied_at = auto_replied_at - interval '1 minute'").await;
         self.app.db.run("UPDATE jobs SET run_at = now() WHERE queue = 'agents'").await;

@@ -62,14 +62,14 @@ async fn tenants_share_jobs_until_much_waits_and_then_each_has_its_own() {
     .await;
     app.drain().await;
 
-    app.db.run("INSERT INTO job_queues (queue, paused_at) VALUES ('webhooks', now())").await;
+    app.db.run("INSERT INTO job_pauses (what, paused_by) VALUES ('queue:webhooks', 'test')").await;
     until("each tenant has a job of its own", async || {
         round += 1;
         send_together(&app, round).await;
         app.db.count(OWN).await > 0
     })
     .await;
-    app.db.run("UPDATE job_queues SET paused_at = NULL").await;
+    app.db.run("DELETE FROM job_pauses").await;
     app.drain().await;
     assert_eq!(app.db.count("SELECT count(*) FROM chat_messages").await, i64::from(round) * 8);
     assert_eq!(app.db.texts("SELECT tenant_id || ' ' || count(*) FROM chat_messages GROUP BY tenant_id ORDER BY 1").await.len(), 2);

@@ -1,6 +1,6 @@
 //! Whole paths through the product: a signed webhook in, rows in Postgres out.
 
-mod agents;
+pub(crate) mod agents;
 mod changes;
 mod chat;
 mod escalations;
@@ -22,7 +22,7 @@ mod realtime;
 mod recorded;
 mod refusals;
 mod replay;
-mod sending;
+pub(crate) mod sending;
 mod shapes;
 mod teams;
 mod telegram;

@@ -5,19 +5,19 @@
 use crate::harness::{App, CUT, Database, Provider, Received, SENDING, User, change, status_for, text_to, until};
 use serde_json::{Value, json};
 
-pub(super) const NUMBER: &str = "106540352242922";
-pub(super) const CUSTOMER: &str = "15551230001";
+pub(crate) const NUMBER: &str = "106540352242922";
+pub(crate) const CUSTOMER: &str = "15551230001";
 
 /// A tenant with a WhatsApp channel at a scripted provider, to whom a customer has just written. No worker sends yet.
-pub(super) struct Desk {
-    pub(super) app: App,
-    pub(super) provider: Provider,
-    pub(super) ann: User,
-    pub(super) channel: String,
+pub(crate) struct Desk {
+    pub(crate) app: App,
+    pub(crate) provider: Provider,
+    pub(crate) ann: User,
+    pub(crate) channel: String,
 }
 
 impl Desk {
-    pub(super) async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let provider = Provider::start().await;
         provider.script(accepts);
         let mut app = App::without_processes(Database::create().await, &[("META_GRAPH_URL", &provider.url)]).await;
@@ -32,33 +32,33 @@ impl Desk {
     }
 
     /// The same, with a worker that sends.
-    pub(super) async fn sending() -> Self {
+    pub(crate) async fn sending() -> Self {
         let mut desk = Box::pin(Self::open()).await;
         desk.app.start_worker(SENDING).await;
         desk
     }
 
-    pub(super) async fn hear_from(&self, phone: &str) {
+    pub(crate) async fn hear_from(&self, phone: &str) {
         assert_eq!(self.app.webhook(&text_to(NUMBER, phone, &format!("wamid.in.{phone}"), "hello?", 60)).await, 200);
         self.app.drain().await;
     }
 
     /// Submits a text; returns the message's id.
-    pub(super) async fn say(&self, to: &str, text: &str) -> String {
+    pub(crate) async fn say(&self, to: &str, text: &str) -> String {
         let body = json!({"to": format!("+{to}"), "type": "text", "content": {"text": text}});
         self.app.post(&self.ann, "/api/messages", body).await.expect(201)["data"]["id"].as_str().unwrap().to_owned()
     }
 
-    pub(super) async fn stored_status(&self, id: &str) -> String {
+    pub(crate) async fn stored_status(&self, id: &str) -> String {
         self.app.db.text(&format!("SELECT status FROM chat_messages WHERE id = '{id}'")).await
     }
 
-    pub(super) async fn until_status(&self, id: &str, status: &str) {
+    pub(crate) async fn until_status(&self, id: &str, status: &str) {
         until(&format!("{id} is {status}"), async || self.stored_status(id).await == status).await;
     }
 
     /// The message as the contract shows it.
-    pub(super) async fn shown(&self, id: &str) -> Value {
+    pub(crate) async fn shown(&self, id: &str) -> Value {
         self.app.get(&self.ann, &format!("/api/messages/{id}")).await.expect(200)["data"].clone()
     }
 
@@ -72,19 +72,19 @@ impl Desk {
     }
 
     /// Nothing is left to do, and nothing is on its way.
-    pub(super) async fn until_idle(&self) {
+    pub(crate) async fn until_idle(&self) {
         until("nothing waits to be sent", async || self.app.db.count("SELECT count(*) FROM jobs WHERE queue = 'outbound'").await == 0)
             .await;
         assert_eq!(self.app.db.count("SELECT count(*) FROM chat_messages WHERE status IN ('pending', 'sending')").await, 0);
     }
 }
 
-pub(super) fn body(call: &Received) -> Value {
+pub(crate) fn body(call: &Received) -> Value {
     serde_json::from_str(&call.body).unwrap()
 }
 
 /// As the documentation shows an acceptance; the id is made of ours, so that each message has its own.
-fn accepts(call: &Received) -> (u16, Value) {
+pub(crate) fn accepts(call: &Received) -> (u16, Value) {
     let body = body(call);
     let id = format!("wamid.{}", body["biz_opaque_callback_data"].as_str().unwrap());
     (200, json!({"messaging_product": "whatsapp", "contacts": [{"input": body["to"], "wa_id": body["to"]}], "messages": [{"id": id}]}))

@@ -104,6 +104,34 @@ impl Browser {
         }
     }
 
+    /// Clicks what a selector finds.
+    pub(crate) async fn click(&self, selector: &str) {
+        let clicked = self.value(&format!("(() => {{ const found = document.querySelector({selector:?}); found?.click(); return !!found; }})()")).await;
+        assert_eq!(clicked, json!(true), "there is no {selector}");
+    }
+
+    /// Writes into the field that a selector finds.
+    pub(crate) async fn fill(&self, selector: &str, text: &str) {
+        self.until(&format!("!!document.querySelector({selector:?})")).await;
+        self.value(&format!("(() => {{ const found = document.querySelector({selector:?}); found.focus(); found.select?.(); }})()")).await;
+        self.write(text).await;
+    }
+
+    /// Agrees to everything that the page asks.
+    pub(crate) async fn agree(&self) {
+        self.value("window.confirm = () => true").await;
+    }
+
+    /// Light or dark, as the person prefers.
+    pub(crate) async fn prefer(&self, scheme: &str) {
+        self.ask("Emulation.setEmulatedMedia", json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]})).await;
+    }
+
+    /// Without scripts, as some browse.
+    pub(crate) async fn without_scripts(&self) {
+        self.ask("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
+    }
+
     /// What screen readers are told of the page: roles and names.
     pub(crate) async fn accessible(&self) -> Vec<String> {
         let tree = self.ask("Accessibility.getFullAXTree", json!({})).await;

@@ -1,0 +1,118 @@
+//! Pausing queues, kinds, tenants, channels; draining workers; all of it survives restarts.
+
+use super::client::Operator;
+use crate::{
+    flows::sending::{CUSTOMER, Desk},
+    harness::{App, Database, text, until},
+};
+use serde_json::{Value, json};
+
+async fn probes(app: &App, kind: &str, tenant: i32, count: i32) {
+    app.db
+        .run(&format!(
+            "INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, args) SELECT gen_random_uuid(), '{kind}', 'probes', {tenant}, 5, '{{\"act\": \"succeed\"}}'
+             FROM generate_series(1, {count})"
+        ))
+        .await;
+}
+
+async fn done(app: &App, tenant: i32) -> i64 {
+    app.db.count(&format!("SELECT count(*) FROM jobs_done WHERE queue = 'probes' AND tenant_id = {tenant}")).await
+}
+
+#[tokio::test]
+async fn what_is_paused_waits_also_through_a_restart_while_the_rest_goes_on() {
+    let mut app = App::start().await;
+    let operator = Operator::of(&app).await;
+    let pause = |what: &'static str| [("what", what), ("act", "pause"), ("reason", "a flood")];
+    assert_eq!(operator.submit("/ops/control", &pause("tenant:1")).await.to(), "/ops/control");
+    assert!(operator.get("/ops/control").await.ok().contains("tenant:1"));
+    probes(&app, "probe", 1, 20).await;
+    probes(&app, "probe", 2, 20).await;
+    until("the other tenant's are done", async || done(&app, 2).await == 20).await;
+    app.workers[0].kill();
+    app.start_worker(&[]).await;
+    probes(&app, "probe", 2, 20).await;
+    until("and after a restart", async || done(&app, 2).await == 40).await;
+    assert_eq!(done(&app, 1).await, 0);
+    operator.submit("/ops/control", &[("what", "tenant:1"), ("act", "resume")]).await.to();
+    until("what waited is done", async || done(&app, 1).await == 20).await;
+
+    app.ops("POST", "pauses", json!({"what": "kind:probe", "reason": "poison"})).await.expect(200);
+    probes(&app, "probe", 1, 5).await;
+    // Another kind of the same queue (which nobody knows, so it is tried and put back) shows that the feeder went round meanwhile.
+    probes(&app, "no_such_kind", 3, 1).await;
+    until("the other kind was tried", async || app.db.count("SELECT count(*) FROM jobs WHERE kind = 'no_such_kind' AND attempt > 0").await == 1).await;
+    assert_eq!(done(&app, 1).await, 20);
+    let listed = app.ops("GET", "pauses", Value::Null).await.expect(200);
+    assert_eq!((&listed["pauses"][0]["what"], &listed["pauses"][0]["reason"]), (&json!("kind:probe"), &json!("poison")));
+    app.ops("POST", "resume", json!({"what": "kind:probe"})).await.expect(200);
+    until("the kind goes on", async || done(&app, 1).await == 25).await;
+    for bad in ["queue:none", "kind:none", "tenant:x", "channel:7", "planet:mars", ""] {
+        app.ops("POST", "pauses", json!({"what": bad})).await.expect(400);
+    }
+    let acts = app.db.texts("SELECT act || ' ' || (subject ->> 'what') || ' ' || coalesce(reason, '-') FROM operator_acts WHERE act <> 'session.open' ORDER BY id").await;
+    assert_eq!(acts, ["pause tenant:1 a flood", "resume tenant:1 -", "pause kind:probe poison", "resume kind:probe -"]);
+}
+
+#[tokio::test]
+async fn a_paused_tenants_webhooks_are_taken_and_held_and_processed_when_it_is_resumed() {
+    let app = App::start().await;
+    app.ops("POST", "pauses", json!({"what": "tenant:1"})).await.expect(200);
+    assert_eq!(app.webhook(&text("wamid.1")).await, 200);
+    let messages = "SELECT count(*) FROM chat_messages";
+    until("it is held, or waits in the tenant's lane", async || {
+        app.db.count("SELECT count(*) FROM held_webhook_events").await + app.db.count("SELECT count(*) FROM jobs WHERE tenant_id = 1 AND queue = 'webhooks'").await > 0
+    })
+    .await;
+    assert_eq!(app.db.count(messages).await, 0);
+    app.ops("POST", "resume", json!({"what": "tenant:1"})).await.expect(200);
+    until("it is processed", async || app.db.count(messages).await == 1).await;
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn a_paused_channel_sends_nothing_and_its_messages_say_why() {
+    let desk = Desk::sending().await;
+    let what = format!("channel:{}", desk.channel);
+    desk.app.ops("POST", "pauses", json!({ "what": what })).await.expect(200);
+    let message = desk.say(CUSTOMER, "hi").await;
+    let job = "SELECT id::text FROM jobs WHERE kind = 'send_outbound' AND run_at IS NOT NULL AND errors -> -1 ->> 'message' = 'channel paused by an operator'";
+    until("its job says why it waits", async || desk.app.db.texts(job).await.len() == 1).await;
+    let job = desk.app.db.text(job).await;
+    assert_eq!((desk.provider.received().len(), desk.stored_status(&message).await.as_str()), (0, "pending"));
+    let overview = desk.app.ops("GET", "overview", Value::Null).await.expect(200);
+    assert_eq!(overview["channels"][0]["paused"], json!(true));
+    desk.app.ops("POST", "resume", json!({ "what": what })).await.expect(200);
+    desk.app.ops("POST", &format!("jobs/{job}/snooze"), json!({"seconds": 0})).await.expect(200);
+    desk.until_status(&message, "sent").await;
+    assert_eq!(desk.provider.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_drained_worker_takes_nothing_new_until_it_is_let_go_on() {
+    let mut app = App::without_processes(Database::create().await, &[("WORKER_NAME", "first")]).await;
+    app.start_api().await;
+    app.start_worker(&[]).await;
+    let drained = async |wanted: bool| {
+        let overview = app.ops("GET", "overview", Value::Null).await.expect(200);
+        overview["processes"].as_array().unwrap().iter().any(|process| {
+            process["role"] == "worker" && process["name"].as_str().unwrap().starts_with("first:") && process["draining"] == json!(wanted)
+        })
+    };
+    until("it is there", async || drained(false).await).await;
+    app.ops("POST", "pauses", json!({"what": "worker:first", "reason": "a new kernel"})).await.expect(200);
+    until("it says so", async || drained(true).await).await;
+    until("it knows", async || app.workers[0].log().contains("an operator decided whether this worker takes new jobs")).await;
+    probes(&app, "probe", 1, 10).await;
+    let overview = Operator::of(&app).await;
+    overview.until_overview("no worker serves probes").await;
+    assert_eq!(done(&app, 1).await, 0);
+    app.set("WORKER_NAME", "second");
+    app.start_worker(&[]).await;
+    until("another worker does them", async || done(&app, 1).await == 10).await;
+    app.ops("POST", "resume", json!({"what": "worker:first"})).await.expect(200);
+    app.workers[1].kill();
+    probes(&app, "probe", 1, 10).await;
+    until("the first does the next", async || done(&app, 1).await == 20).await;
+}

@@ -1,0 +1,81 @@
+//! Groups of dead letters: a canary, releases at a pace that stop when they fail, and giving up.
+
+use super::client::Operator;
+use crate::harness::{App, until};
+use serde_json::{Value, json};
+
+/// A worker whose probes all died.
+async fn dead(count: i32) -> App {
+    let mut app = App::start().await;
+    app.expect_dead(count.into());
+    app.probe(json!("fail"), count).await;
+    app.drain().await;
+    app
+}
+
+async fn act(app: &App, location: &str) -> Value {
+    let id = location.rsplit('/').next().unwrap();
+    app.ops("GET", &format!("acts/{id}"), Value::Null).await.expect(200)
+}
+
+#[tokio::test]
+async fn a_group_is_looked_at_tried_with_one_and_released_at_a_pace() {
+    let app = dead(40).await;
+    let operator = Operator::of(&app).await;
+    let groups = app.ops("GET", "dead-letters", Value::Null).await.expect(200);
+    let group = &groups["groups"][0];
+    assert_eq!((&group["fingerprint"], &group["count"], &group["lately"]), (&json!("probe:probe"), &json!(40), &json!(40)));
+    let here = "/ops/dead/group?f=probe%3Aprobe";
+    let page = operator.get(here).await.ok();
+    assert!(page.contains("They die in a burst") && page.contains("asked to fail") && page.contains("Release all 40"), "{page}");
+    // The canary dies again; a release stops by itself.
+    let canary = operator.submit(here, &[("act", "canary")]).await.to();
+    let job = canary.rsplit('/').next().unwrap();
+    until("the canary died again", async || {
+        app.db.count(&format!("SELECT count(*) FROM jobs_dead WHERE id = '{job}' AND jsonb_array_length(errors) = 2")).await == 1
+    })
+    .await;
+    let release = operator.submit(here, &[("act", "release"), ("per_second", "40")]).await.to();
+    until("it stopped by itself", async || act(&app, &release).await["state"] == "stopped").await;
+    let stopped = act(&app, &release).await;
+    assert!(stopped["note"].as_str().unwrap().contains("died again") && stopped["done"].as_i64().unwrap() < 40, "{stopped}");
+    assert!(operator.get(&release).await.ok().contains("stopped by itself"));
+    until("what it released is dead again", async || app.db.count("SELECT count(*) FROM jobs_dead").await == 40).await;
+    // What was wrong is mended: all of it runs, and nothing twice.
+    app.db.run("UPDATE jobs_dead SET args = '{\"act\": \"succeed\"}'").await;
+    let release = operator.submit(here, &[("act", "release"), ("per_second", "100"), ("reason", "mended")]).await.to();
+    until("all are done", async || act(&app, &release).await["state"] == "done").await;
+    assert_eq!((&act(&app, &release).await["done"], &act(&app, &release).await["reason"]), (&json!(40), &json!("mended")));
+    until("each once", async || app.db.count("SELECT count(*) FROM jobs_done WHERE state = 'done'").await == 40).await;
+    assert_eq!(app.db.count("SELECT count(*) FROM jobs_dead").await, 0);
+    assert!(operator.get(here).await.ok().contains("No dead letter is of this group"));
+    for (field, value) in [("per_second", "0"), ("per_second", "100000"), ("per_second", "x")] {
+        assert_eq!(operator.submit(here, &[("act", "release"), (field, value)]).await.status, 400);
+    }
+    app.ops("POST", "dead-letters/release", json!({"fingerprint": "probe:probe"})).await.expect(404);
+    app.ops("POST", "dead-letters/canary", json!({"fingerprint": "none"})).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_release_survives_its_leader_and_is_stopped_by_an_operator() {
+    let mut app = dead(30).await;
+    app.db.run("UPDATE jobs_dead SET args = '{\"act\": \"succeed\"}'").await;
+    let begun = app.ops("POST", "dead-letters/release", json!({"fingerprint": "probe:probe", "per_second": 5})).await.expect(202);
+    let id = begun["act"].as_str().unwrap().to_owned();
+    let handled = async |app: &App| act(app, &id).await["done"].as_i64().unwrap();
+    until("it has begun", async || handled(&app).await > 0).await;
+    app.workers[0].kill();
+    let before = handled(&app).await;
+    app.start_worker(&[]).await;
+    until("another leader goes on", async || handled(&app).await > before).await;
+    app.ops("POST", &format!("acts/{id}/stop"), json!({"reason": "enough"})).await.expect(200);
+    let stopped = act(&app, &id).await;
+    let (done, left) = (stopped["done"].as_i64().unwrap(), app.db.count("SELECT count(*) FROM jobs_dead").await);
+    assert_eq!((&stopped["state"], done + left), (&json!("stopped"), 30));
+    until("what was released is done", async || app.db.count("SELECT count(*) FROM jobs_done").await == done).await;
+    assert_eq!(app.ops("POST", &format!("acts/{id}/stop"), json!({})).await.expect(200)["done"], json!("it was over already"));
+    // The rest is given up.
+    let begun = app.ops("POST", "dead-letters/discard", json!({"fingerprint": "probe:probe", "per_second": 1000})).await.expect(202);
+    until("the rest is discarded", async || act(&app, begun["act"].as_str().unwrap()).await["state"] == "done").await;
+    assert_eq!(app.db.count("SELECT count(*) FROM jobs_done WHERE state = 'discarded'").await, left);
+}

@@ -1,0 +1,86 @@
+//! The journey of a message, found by whatever is known of it.
+
+use super::client::Operator;
+use crate::{
+    flows::{
+        agents::Office,
+        sending::{CUSTOMER, Desk},
+    },
+    harness::{App, text, until},
+};
+use serde_json::{Value, json};
+
+async fn steps(app: &App, q: &str) -> Vec<Value> {
+    let journey = app.ops("GET", &format!("journey?q={}", super::client::encoded(q)), Value::Null).await.expect(200);
+    journey["steps"].as_array().unwrap().clone()
+}
+
+fn names(steps: &[Value]) -> Vec<&str> {
+    steps.iter().map(|step| step["what"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_incoming_message_is_followed_from_its_webhook_to_those_who_watch() {
+    let app = App::start().await;
+    assert_eq!(app.webhook(&text("wamid.1")).await, 200);
+    app.drain().await;
+    let id = |sql: &'static str| app.db.text(sql);
+    let ways = [
+        "wamid.1".to_owned(),
+        "+15551230001".to_owned(),
+        "1 (555) 123-0001".to_owned(),
+        id("SELECT id::text FROM chat_messages").await,
+        id("SELECT id::text FROM chat_conversations").await,
+        id("SELECT id::text FROM customers").await,
+        id("SELECT id::text FROM raw_webhook_events").await,
+        id("SELECT id::text FROM jobs_done WHERE kind = 'process_webhook'").await,
+    ];
+    for way in &ways {
+        let found = steps(&app, way).await;
+        let names = names(&found);
+        assert_eq!(names.first(), Some(&"Webhook received"), "{way}: {names:?}");
+        for step in ["Job queued", "Processed in a batch", "Message stored", "Told to those who watch"] {
+            assert!(names.contains(&step), "{way}: {step} is not among {names:?}");
+        }
+    }
+    // The provider's time of the test's message is long ago.
+    let late = steps(&app, "wamid.1").await[0]["problem"].as_str().unwrap().to_owned();
+    assert!(late.starts_with("came ") && late.ends_with("after the provider says it was sent"), "{late}");
+    let nothing = app.ops("GET", "journey?q=wamid.none", Value::Null).await.expect(200);
+    assert_eq!(nothing, json!({"messages": [], "steps": []}));
+    app.ops("GET", "journey", Value::Null).await.expect(400);
+    let page = Operator::of(&app).await.get("/ops/journey?q=wamid.1").await.ok();
+    assert!(page.contains("Webhook received") && page.contains("text of wamid.1"), "{page}");
+}
+
+#[tokio::test]
+async fn a_throttled_channel_is_named_as_what_a_message_waits_for() {
+    let desk = Desk::open().await;
+    desk.provider.script(|_| (400, json!({"error": {"message": "(#130429) Rate limit hit", "type": "OAuthException", "code": 130_429}})));
+    let mut desk = desk;
+    desk.app.start_worker(crate::harness::SENDING).await;
+    let message = desk.say(CUSTOMER, "hello").await;
+    let waits = "SELECT count(*) FROM jobs WHERE kind = 'send_outbound' AND run_at IS NOT NULL AND errors -> -1 ->> 'class' = 'waiting'";
+    until("the job waits", async || desk.app.db.count(waits).await == 1).await;
+    let found = steps(&desk.app, &message).await;
+    let problems: Vec<&str> = found.iter().filter_map(|step| step["problem"].as_str()).collect();
+    assert!(problems.iter().any(|problem| problem.starts_with("waited ") && problem.ends_with("channel throttled by provider (130429)")), "{found:#?}");
+    assert_eq!(names(&found).first(), Some(&"Written"));
+    assert_eq!(desk.app.db.count("SELECT jsonb_array_length(errors)::int8 FROM jobs WHERE kind = 'send_outbound'").await, 1);
+    let overview = desk.app.ops("GET", "overview", Value::Null).await.expect(200);
+    let complaint = overview["complaints"].as_array().unwrap().iter().find(|one| one["text"].as_str().unwrap().contains("(130429)")).unwrap();
+    assert_eq!(complaint["runbook"], json!("messages-do-not-go-out"));
+}
+
+#[tokio::test]
+async fn an_agents_answer_is_part_of_the_journey() {
+    let office = Office::open(true).await;
+    office.hears("wamid.1", "When do you open?").await;
+    office.until_count("chat_messages WHERE direction = 'outbound' AND status = 'sent'", 1).await;
+    let found = steps(&office.app, "wamid.1").await;
+    let run = found.iter().find(|step| step["what"] == "Agent's run").unwrap_or_else(|| panic!("{found:#?}"));
+    assert!(run["detail"].as_str().unwrap().contains("replied, 19 tokens in, 10 out"), "{run}");
+    let answer = run["link"].as_str().unwrap().rsplit('=').next().unwrap();
+    let found = steps(&office.app, answer).await;
+    assert!(names(&found).contains(&"Sent") && names(&found).contains(&"Provider says: sent"), "{found:#?}");
+}
