@@ -58,7 +58,7 @@ pub(super) async fn page(req: &mut Request, res: &mut Response, depot: &mut Depo
             h2 { "Workers" }
             p class="dim" { "A worker that is drained takes nothing new, by its name (WORKER_NAME, else the host's), also after it starts again." }
             div class="buttons" {
-                @for (name, draining) in &workers { (button(&viewer, &format!("worker:{name}"), name, *draining)) }
+                @for (name, draining) in &workers { (drain(&viewer, name, *draining)) }
                 @if workers.is_empty() { span class="dim" { "No worker was heard of in the last hour." } }
             }
             h2 { "A tenant, a channel, or anything by its name" }
@@ -95,6 +95,18 @@ fn paused(pauses: &[pauses::Pause], viewer: &Viewer) -> Markup {
         })
         .collect();
     layout::table("Paused", &["What", "Since", "By", "Why", ""], &rows)
+}
+
+/// Drains a worker, or lets it take jobs again.
+fn drain(viewer: &Viewer, name: &str, draining: bool) -> Markup {
+    let (act, word) = if draining { ("resume", "Let take jobs again: ") } else { ("pause", "Drain ") };
+    html! {
+        form method="post" action="/ops/control" class="inline" {
+            (layout::form_fields(viewer))
+            input type="hidden" name="what" value={ "worker:" (name) };
+            button type="submit" name="act" value=(act) class=[draining.then_some("warn")] { (word) (name) }
+        }
+    }
 }
 
 /// Pauses or resumes one thing.

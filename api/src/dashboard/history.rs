@@ -215,7 +215,7 @@ fn moment(history: &History) -> Markup {
                 tr {
                     th scope="row" { (sample.queue) @if sample.paused { " " span class="tag warn" { "paused" } } }
                     td { (format::count(sample.ready)) }
-                    td class=[(sample.oldest_seconds > 30.0).then_some("bad")] { (format::seconds(sample.oldest_seconds)) }
+                    td class=[(sample.oldest_seconds > 30.0).then_some("bad")] { (format::maybe(Some(sample.oldest_seconds).filter(|age| *age > 0.0))) }
                     td { (format::count(sample.delayed)) }
                     td { (format::count(sample.running)) }
                     td { (format::count(sample.dead)) }

@@ -108,9 +108,15 @@ fn queues(now: &Snapshot) -> Markup {
             let lane = now.lane(&queue.queue);
             let about = if queue.estimated { "≈ " } else { "" };
             let paused = now.is_paused(&format!("queue:{}", queue.queue));
-            let drained = now.drained_in(queue).map_or_else(|| "never".to_owned(), format::seconds);
-            let three =
-                |histogram: &platform::figures::Histogram| [0.5, 0.95, 0.99].map(|q| format::maybe(histogram.quantile(q))).join(" / ");
+            let drained = match now.drained_in(queue) {
+                Some(0.0) => "–".to_owned(),
+                Some(seconds) => format::seconds(seconds),
+                None => "not so".to_owned(),
+            };
+            let three = |histogram: &platform::figures::Histogram| match histogram.quantile(0.5) {
+                Some(_) => [0.5, 0.95, 0.99].map(|q| format::maybe(histogram.quantile(q))).join(" / "),
+                None => "–".to_owned(),
+            };
             html! {
                 tr {
                     th scope="row" {

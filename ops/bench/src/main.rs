@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bench::lab::{self, LabArgs};
-use bench::scenario::{backlog, chats, events, fair, idle, knowledge, load_only, neighbour, reads, rest, sends, soak, storm};
+use bench::scenario::{backlog, chats, events, fair, idle, knowledge, load_only, neighbour, operators, reads, rest, sends, soak, storm};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +39,8 @@ enum Scenario {
     Knowledge(knowledge::Knowledge),
     /// A quick tenant beside one with a slow provider: how long its messages take
     Neighbour(neighbour::Neighbour),
+    /// Operators who watch and look, beside a load and with much stored: page times, and what watching costs
+    Operators(operators::Operators),
     /// Webhooks to Socket.IO clients: latency, and what idle clients cost
     Events(events::Events),
     /// Memory at rest
@@ -87,6 +89,7 @@ async fn run(command: &Command) -> Result<bool> {
         Scenario::Chats(chats) => chats::run(lab, chats).await,
         Scenario::Knowledge(knowledge) => knowledge::run(lab, knowledge).await,
         Scenario::Neighbour(neighbour) => neighbour::run(lab, neighbour).await,
+        Scenario::Operators(operators) => operators::run(lab, operators).await,
         Scenario::Events(events) => events::run(lab, events).await,
         Scenario::Rest(rest) => rest::run(lab, rest).await,
         Scenario::Load(load) => return load_only::run(load).await.map(|()| true),

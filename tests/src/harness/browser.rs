@@ -106,7 +106,9 @@ impl Browser {
 
     /// Clicks what a selector finds.
     pub(crate) async fn click(&self, selector: &str) {
-        let clicked = self.value(&format!("(() => {{ const found = document.querySelector({selector:?}); found?.click(); return !!found; }})()")).await;
+        let clicked = self
+            .value(&format!("(() => {{ const found = document.querySelector({selector:?}); found?.click(); return !!found; }})()"))
+            .await;
         assert_eq!(clicked, json!(true), "there is no {selector}");
     }
 
@@ -115,11 +117,6 @@ impl Browser {
         self.until(&format!("!!document.querySelector({selector:?})")).await;
         self.value(&format!("(() => {{ const found = document.querySelector({selector:?}); found.focus(); found.select?.(); }})()")).await;
         self.write(text).await;
-    }
-
-    /// Agrees to everything that the page asks.
-    pub(crate) async fn agree(&self) {
-        self.value("window.confirm = () => true").await;
     }
 
     /// Light or dark, as the person prefers.

@@ -42,7 +42,10 @@ async fn what_is_paused_waits_also_through_a_restart_while_the_rest_goes_on() {
     probes(&app, "probe", 1, 5).await;
     // Another kind of the same queue (which nobody knows, so it is tried and put back) shows that the feeder went round meanwhile.
     probes(&app, "no_such_kind", 3, 1).await;
-    until("the other kind was tried", async || app.db.count("SELECT count(*) FROM jobs WHERE kind = 'no_such_kind' AND attempt > 0").await == 1).await;
+    until("the other kind was tried", async || {
+        app.db.count("SELECT count(*) FROM jobs WHERE kind = 'no_such_kind' AND attempt > 0").await == 1
+    })
+    .await;
     assert_eq!(done(&app, 1).await, 20);
     let listed = app.ops("GET", "pauses", Value::Null).await.expect(200);
     assert_eq!((&listed["pauses"][0]["what"], &listed["pauses"][0]["reason"]), (&json!("kind:probe"), &json!("poison")));
@@ -62,7 +65,9 @@ async fn a_paused_tenants_webhooks_are_taken_and_held_and_processed_when_it_is_r
     assert_eq!(app.webhook(&text("wamid.1")).await, 200);
     let messages = "SELECT count(*) FROM chat_messages";
     until("it is held, or waits in the tenant's lane", async || {
-        app.db.count("SELECT count(*) FROM held_webhook_events").await + app.db.count("SELECT count(*) FROM jobs WHERE tenant_id = 1 AND queue = 'webhooks'").await > 0
+        app.db.count("SELECT count(*) FROM held_webhook_events").await
+            + app.db.count("SELECT count(*) FROM jobs WHERE tenant_id = 1 AND queue = 'webhooks'").await
+            > 0
     })
     .await;
     assert_eq!(app.db.count(messages).await, 0);

@@ -56,7 +56,10 @@ async fn minutes_older_than_a_day_become_tens_of_minutes_once_and_what_is_older_
     for _ in 0..2 {
         samples::roll_up(app.db.pool()).await.unwrap();
         assert_eq!(app.db.count(sums).await, before, "nothing is lost and nothing counts twice");
-        assert_eq!(app.db.count("SELECT sum(n)::int8 FROM error_samples WHERE at > now() - interval '3 days'").await, (15 * 5 + 105) + (15 * 5 + 15));
+        assert_eq!(
+            app.db.count("SELECT sum(n)::int8 FROM error_samples WHERE at > now() - interval '3 days'").await,
+            (15 * 5 + 105) + (15 * 5 + 15)
+        );
     }
     let kept = app.db.texts("SELECT minutes || ' ' || count(*) FROM queue_samples GROUP BY minutes ORDER BY minutes").await;
     assert!(kept[0] == "1 30" && kept[1].starts_with("10 1"), "{kept:?}");
@@ -69,7 +72,12 @@ async fn the_leader_keeps_a_sample_each_minute() {
     app.drain().await;
     // Longer than anything else is waited for: the minute must end.
     let started = Instant::now();
-    while app.db.count("SELECT count(*) FROM queue_samples WHERE queue = 'probes' AND done = 10 AND wait_p50 IS NOT NULL AND workers = 1").await == 0 {
+    while app
+        .db
+        .count("SELECT count(*) FROM queue_samples WHERE queue = 'probes' AND done = 10 AND wait_p50 IS NOT NULL AND workers = 1")
+        .await
+        == 0
+    {
         assert!(started.elapsed() < Duration::from_secs(100), "{:?}", app.db.texts("SELECT to_jsonb(s)::text FROM queue_samples s").await);
         tokio::time::sleep(Duration::from_millis(250)).await;
     }

@@ -57,7 +57,10 @@ async fn a_provider_that_throttles_one_channel_is_seen_and_the_channel_rests() {
     let calls = desk.provider.received().len();
     let id = desk.app.db.text("SELECT id::text FROM jobs WHERE kind = 'send_outbound'").await;
     operator.submit(&format!("/ops/jobs/{id}"), &[("act", "now")]).await.to();
-    until("it waits for the pause to end", async || operator.get(&format!("/ops/jobs/{id}")).await.text.contains("channel paused by an operator")).await;
+    until("it waits for the pause to end", async || {
+        operator.get(&format!("/ops/jobs/{id}")).await.text.contains("channel paused by an operator")
+    })
+    .await;
     assert_eq!(desk.provider.received().len(), calls, "nothing was asked meanwhile");
     assert_eq!(desk.stored_status(&message).await, "pending");
     desk.provider.script(crate::flows::sending::accepts);
@@ -117,7 +120,9 @@ async fn a_tenants_flood_is_seen_and_the_tenant_waits_while_others_do_not() {
 #[tokio::test]
 async fn an_expired_token_is_seen_and_what_waited_goes_out_with_the_new_one() {
     let desk = Desk::sending().await;
-    desk.provider.script(|_| (401, json!({"error": {"message": "Error validating access token", "type": "OAuthException", "code": 190, "error_subcode": 463}})));
+    desk.provider.script(|_| {
+        (401, json!({"error": {"message": "Error validating access token", "type": "OAuthException", "code": 190, "error_subcode": 463}}))
+    });
     let first = desk.say(CUSTOMER, "one").await;
     desk.until_status(&first, "failed").await;
     let second = desk.say(CUSTOMER, "two").await;

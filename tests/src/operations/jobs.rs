@@ -98,14 +98,18 @@ async fn a_dead_letters_arguments_are_edited_checked_and_run() {
     let here = format!("/ops/jobs/{job}");
     let page = operator.get(&here).await.ok();
     assert!(page.contains("asked to fail") && page.contains("Edit the arguments"), "{page}");
-    for (args, problem) in [("{\"act\": ", "are not JSON"), ("{\"act\": \"explode\"}", "are not those of probe"), ("", "must not be empty")] {
+    for (args, problem) in [("{\"act\": ", "are not JSON"), ("{\"act\": \"explode\"}", "are not those of probe"), ("", "must not be empty")]
+    {
         let refused = operator.submit(&here, &[("act", "edit"), ("args", args)]).await;
         assert_eq!(refused.status, 400);
         assert!(refused.text.contains(problem), "{}", refused.text);
     }
     assert_eq!(app.db.count("SELECT count(*) FROM jobs_dead").await, 1, "nothing was changed");
     operator.submit(&here, &[("act", "edit"), ("args", "{\"act\": \"succeed\"}"), ("reason", "a slip")]).await.to();
-    until("it is done", async || app.db.count("SELECT count(*) FROM jobs_done WHERE state = 'done' AND args = '{\"act\": \"succeed\"}'").await == 1).await;
+    until("it is done", async || {
+        app.db.count("SELECT count(*) FROM jobs_done WHERE state = 'done' AND args = '{\"act\": \"succeed\"}'").await == 1
+    })
+    .await;
     let act = app.db.text("SELECT (subject -> 'before' ->> 'act') || ' ' || (subject -> 'after' ->> 'act') || ' ' || reason FROM operator_acts WHERE act = 'jobs.edit'").await;
     assert_eq!(act, "fail succeed a slip");
     assert_eq!(app.ops("POST", &format!("jobs/{job}/edit"), json!({"args": {"act": "succeed"}})).await.status, 409);

@@ -64,11 +64,15 @@ async fn a_throttled_channel_is_named_as_what_a_message_waits_for() {
     until("the job waits", async || desk.app.db.count(waits).await == 1).await;
     let found = steps(&desk.app, &message).await;
     let problems: Vec<&str> = found.iter().filter_map(|step| step["problem"].as_str()).collect();
-    assert!(problems.iter().any(|problem| problem.starts_with("waited ") && problem.ends_with("channel throttled by provider (130429)")), "{found:#?}");
+    assert!(
+        problems.iter().any(|problem| problem.starts_with("waited ") && problem.ends_with("channel throttled by provider (130429)")),
+        "{found:#?}"
+    );
     assert_eq!(names(&found).first(), Some(&"Written"));
     assert_eq!(desk.app.db.count("SELECT jsonb_array_length(errors)::int8 FROM jobs WHERE kind = 'send_outbound'").await, 1);
     let overview = desk.app.ops("GET", "overview", Value::Null).await.expect(200);
-    let complaint = overview["complaints"].as_array().unwrap().iter().find(|one| one["text"].as_str().unwrap().contains("(130429)")).unwrap();
+    let complaint =
+        overview["complaints"].as_array().unwrap().iter().find(|one| one["text"].as_str().unwrap().contains("(130429)")).unwrap();
     assert_eq!(complaint["runbook"], json!("messages-do-not-go-out"));
 }
 

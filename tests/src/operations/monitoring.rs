@@ -63,8 +63,12 @@ fn the_board_and_the_alerts_name_metrics_that_are_recorded() {
 #[test]
 fn every_alert_has_an_entry_in_the_runbook_with_a_first_command() {
     let runbook = read("ops/runbook.md");
-    let entries: Vec<(String, &str)> =
-        runbook.split("\n## ").skip(1).map(|entry| entry.split_once('\n').unwrap_or((entry, ""))).map(|(heading, text)| (slug(heading), text)).collect();
+    let entries: Vec<(String, &str)> = runbook
+        .split("\n## ")
+        .skip(1)
+        .map(|entry| entry.split_once('\n').unwrap_or((entry, "")))
+        .map(|(heading, text)| (slug(heading), text))
+        .collect();
     let alerts = read("ops/prometheus/alerts.yml");
     let links: BTreeSet<&str> = alerts.split("ops/runbook.md#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert!(links.len() >= 6 && alerts.matches("- alert:").count() == alerts.matches("ops/runbook.md#").count(), "{links:?}");

@@ -26,13 +26,18 @@ async fn the_admin_token_opens_a_session_whose_cookie_and_pages_are_safe() {
     assert!(!cookie.contains("Secure"), "the tests' address is not behind TLS");
     assert_eq!(signed.to(), "/ops/jobs");
     let operator = Operator::of(&app).await;
-    for path in ["/ops", "/ops/history", "/ops/jobs", "/ops/dead", "/ops/control", "/ops/journey", "/ops/webhooks", "/ops/acts", "/ops/runbook"] {
+    for path in
+        ["/ops", "/ops/history", "/ops/jobs", "/ops/dead", "/ops/control", "/ops/journey", "/ops/webhooks", "/ops/acts", "/ops/runbook"]
+    {
         let page = operator.get(path).await;
         let policy = page.header("content-security-policy");
         assert!(policy.contains("script-src 'self'") && policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
         assert_eq!((page.header("x-frame-options"), page.header("cache-control")), ("DENY", "no-store"), "{path}");
         let text = page.ok();
-        assert!(!text.contains(" style=") && !text.contains("<style") && !text.contains("onclick") && text.matches("<script").count() == 1, "{path}");
+        assert!(
+            !text.contains(" style=") && !text.contains("<style") && !text.contains("onclick") && text.matches("<script").count() == 1,
+            "{path}"
+        );
         assert!(text.len() < 100_000, "{path} has {} bytes", text.len());
     }
     assert_eq!(app.db.count("SELECT count(*) FROM operator_acts WHERE act = 'session.open' AND actor = 'operator'").await, 2);
@@ -52,7 +57,12 @@ async fn wrong_secrets_forged_cookies_and_ended_sessions_do_not_open() {
     let app = App::start_api_only().await;
     let ann = app.register("ann").await;
     let mut stranger = Operator::stranger(&app);
-    for fields in [&[("secret", "wrong")][..], &[("secret", "")], &[("name", ann.email.as_str()), ("secret", PASSWORD)], &[("name", "nobody@example.com"), ("secret", "x")]] {
+    for fields in [
+        &[("secret", "wrong")][..],
+        &[("secret", "")],
+        &[("name", ann.email.as_str()), ("secret", PASSWORD)],
+        &[("name", "nobody@example.com"), ("secret", "x")],
+    ] {
         let page = stranger.post("/ops/sign-in", fields).await;
         assert_eq!((page.status, page.cookie("switchboard_ops")), (401, None), "{fields:?}");
     }
@@ -93,7 +103,11 @@ async fn forms_of_other_sites_and_without_the_sessions_mark_do_nothing() {
     assert_eq!(operator.post("/ops/control", &pause).await.status, 403);
     assert_eq!(operator.post("/ops/control", &[&[("csrf", "0000")], &pause[..]].concat()).await.status, 403);
     let other = Operator::of(&app).await;
-    assert_eq!(operator.post("/ops/control", &[&[("csrf", other.csrf.as_str())], &pause[..]].concat()).await.status, 403, "another session's");
+    assert_eq!(
+        operator.post("/ops/control", &[&[("csrf", other.csrf.as_str())], &pause[..]].concat()).await.status,
+        403,
+        "another session's"
+    );
     let from_elsewhere = app
         .http
         .post(app.url("/ops/control"))
@@ -149,7 +163,12 @@ async fn users_with_the_flag_get_in_and_viewers_only_look() {
     app.send(app.request("GET", "/api/ops/overview").header("x-admin-token", "wrong")).await.expect(401);
     app.post(&ann, "/api/ops/pauses", pause).await.expect(200);
     // Whoever is no operator any more, or is shut out, is out at once.
-    app.db.run(&format!("DELETE FROM platform_operators WHERE user_id = '{}'; UPDATE users SET active = false WHERE id = '{}'", bob.id, ann.id)).await;
+    app.db
+        .run(&format!(
+            "DELETE FROM platform_operators WHERE user_id = '{}'; UPDATE users SET active = false WHERE id = '{}'",
+            bob.id, ann.id
+        ))
+        .await;
     assert_eq!((viewer.get("/ops").await.status, operator.get("/ops").await.status), (303, 303));
 }
 

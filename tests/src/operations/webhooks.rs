@@ -18,7 +18,14 @@ async fn webhooks_are_listed_shown_and_found_by_what_they_hold() {
     let app = App::start().await;
     deliver(&app, &text("wamid.1")).await;
     deliver(&app, &text_from("15551230002", "wamid.2", "find me")).await;
-    deliver(&app, &change("999888777", &json!({"messages": [{"from": "1555", "id": "wamid.3", "timestamp": "1", "type": "text", "text": {"body": "x"}}]}))).await;
+    deliver(
+        &app,
+        &change(
+            "999888777",
+            &json!({"messages": [{"from": "1555", "id": "wamid.3", "timestamp": "1", "type": "text", "text": {"body": "x"}}]}),
+        ),
+    )
+    .await;
     let counts = [
         ("", 3),
         ("source=whatsapp_cloud", 3),
@@ -71,17 +78,30 @@ async fn a_replay_is_tried_first_and_writes_only_what_is_missing() {
     let act = format!("acts/{}", progress.rsplit('/').next().unwrap());
     until("it is over", async || app.ops("GET", &act, Value::Null).await.body["state"] == "done").await;
     app.drain().await;
-    assert_eq!(app.db.texts("SELECT external_id || ' ' || status FROM chat_messages ORDER BY 1").await, ["wamid.1 received", "wamid.out delivered"]);
-    let (done, total) = (app.ops("GET", &act, Value::Null).await.body["done"].clone(), app.ops("GET", &act, Value::Null).await.body["total"].clone());
+    assert_eq!(
+        app.db.texts("SELECT external_id || ' ' || status FROM chat_messages ORDER BY 1").await,
+        ["wamid.1 received", "wamid.out delivered"]
+    );
+    let (done, total) =
+        (app.ops("GET", &act, Value::Null).await.body["done"].clone(), app.ops("GET", &act, Value::Null).await.body["total"].clone());
     assert_eq!((done, total), (json!(2), json!(2)));
     assert_ne!(before, broken);
     // By time, all of it: nothing happens twice.
     let after = app.db.text(state).await;
     let begun = app.ops("POST", "webhooks/replay", json!({"from": "2020-01-01T00:00:00Z", "per_second": 100})).await.expect(202);
-    until("all is replayed", async || app.ops("GET", &format!("acts/{}", begun["act"].as_str().unwrap()), Value::Null).await.body["state"] == "done").await;
+    until("all is replayed", async || {
+        app.ops("GET", &format!("acts/{}", begun["act"].as_str().unwrap()), Value::Null).await.body["state"] == "done"
+    })
+    .await;
     app.drain().await;
     assert_eq!(app.db.text(state).await, after);
-    for bad in [json!({}), json!({"ids": ["x"]}), json!({"ids": events, "per_second": 0}), json!({"from": "x"}), json!({"source": "pigeon", "to": "x"})] {
+    for bad in [
+        json!({}),
+        json!({"ids": ["x"]}),
+        json!({"ids": events, "per_second": 0}),
+        json!({"from": "x"}),
+        json!({"source": "pigeon", "to": "x"}),
+    ] {
         app.ops("POST", "webhooks/replay", bad).await.expect(400);
     }
     app.ops("POST", "webhooks/replay", json!({"ids": ["01900000-0000-7000-8000-0000000000ff"]})).await.expect(404);
@@ -92,7 +112,14 @@ async fn what_cannot_be_read_or_has_no_channel_is_said_before_it_is_replayed() {
     let mut app = App::start().await;
     app.expect_dead(1);
     deliver(&app, "{\"object\": \"whatsapp_business_account\", \"entry\": 7}").await;
-    deliver(&app, &change("999888777", &json!({"messages": [{"from": "1555", "id": "wamid.3", "timestamp": "1", "type": "text", "text": {"body": "x"}}]}))).await;
+    deliver(
+        &app,
+        &change(
+            "999888777",
+            &json!({"messages": [{"from": "1555", "id": "wamid.3", "timestamp": "1", "type": "text", "text": {"body": "x"}}]}),
+        ),
+    )
+    .await;
     let tried = app.ops("POST", "webhooks/preview", json!({"from": "2020-01-01T00:00:00Z"})).await.expect(200);
     assert_eq!((tried["preview"]["malformed"].as_array().unwrap().len(), &tried["preview"]["unrouted"]), (1, &json!(1)), "{tried}");
 }

@@ -8,6 +8,7 @@ pub mod idle;
 pub mod knowledge;
 pub mod load_only;
 pub mod neighbour;
+pub mod operators;
 pub mod reads;
 pub mod rest;
 pub mod sends;
