@@ -88,7 +88,7 @@ pub(super) async fn progress(req: &mut Request, res: &mut Response, depot: &mut 
     let body = html! {
         div id="live" data-live={ "/ops/live?act=" (act.id) } { (state(&act, &viewer)) }
         h2 { "To what" }
-        pre { code { (super::jobs::pretty(&act.filter)) } }
+        pre { code { (super::job::pretty(&act.filter)) } }
         @if let Some(fingerprint) = fingerprint { p { a href={ "/ops/dead/group?f=" (format::encoded(fingerprint)) } { "The group" } } }
     };
     Ok(Page { title: &format!("{} at a pace", act.act), viewer: &viewer, body }.show(req, res))

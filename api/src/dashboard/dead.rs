@@ -5,7 +5,7 @@ use super::{
     format,
     gate::Viewer,
     health::BURST,
-    jobs,
+    job, jobs,
     layout::{self, Html, Page},
 };
 use crate::{ApiError, App};
@@ -101,8 +101,8 @@ pub(super) async fn group_page(req: &mut Request, res: &mut Response, depot: &mu
         @for sample in &samples {
             details open {
                 summary { a href={ "/ops/jobs/" (sample.id) } { (jobs::short(sample.id)) } " (edit it there)" }
-                pre { code { (jobs::pretty(&sample.args)) } }
-                pre { code { (jobs::pretty(&sample.errors)) } }
+                pre { code { (job::pretty(&sample.args)) } }
+                pre { code { (job::pretty(&sample.errors)) } }
             }
         }
         h2 { "All" }

@@ -1,29 +1,24 @@
-//! Jobs: finding them, looking at one, and doing something about it.
+//! Jobs: finding them.
 
 use super::{
-    form::{self, Form},
     format,
     gate::Viewer,
     layout::{self, Html, Page},
-    timeline,
 };
 use crate::{ApiError, App, error::FieldError, request::Query};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use domain::JobId;
 use jobs::{kinds, queue};
 use maud::{Markup, html};
-use platform::TraceContext;
 use salvo::{Depot, Request, Response, Writer, handler, oapi::ToParameters};
 use serde::Deserialize;
-use serde_json::Value;
-use std::time::Duration;
 use store::{
     operator::{
         journey::{self, Term},
         reading,
         search::{self, Found, JobDetail, Search},
     },
-    operator_jobs::{self, Actor, JobFilter, JobRow},
+    operator_jobs::JobRow,
 };
 use uuid::Uuid;
 
@@ -250,198 +245,4 @@ pub(super) fn table(label: &str, jobs: &[JobRow]) -> Markup {
 pub(super) fn short(id: Uuid) -> String {
     let text = id.to_string();
     format!("{}…{}", text.get(..8).unwrap_or_default(), text.get(28..).unwrap_or_default())
-}
-
-/// One job, or 404.
-pub(super) async fn find(app: &App, id: JobId) -> Result<JobDetail, ApiError> {
-    search::job(&mut *app.operator_conn().await?, id).await?.ok_or_else(|| ApiError::not_found("Job"))
-}
-
-/// The page of one job.
-#[handler]
-pub(super) async fn detail(req: &mut Request, res: &mut Response, depot: &mut Depot, viewer: Viewer) -> Result<Html, ApiError> {
-    let app = App::of(depot)?;
-    let id = req.param::<Uuid>("id").map(JobId).ok_or_else(|| ApiError::not_found("Job"))?;
-    let job = find(&app, id).await?;
-    let args = job.args.as_ref().map(pretty).unwrap_or_default();
-    let trace = job.trace.as_deref().and_then(TraceContext::parse).map(|trace| trace.trace_id().to_string());
-    let links = timeline::links(job.args.as_ref());
-    let body = html! {
-        div id="live" data-live={ "/ops/live?job=" (job.id) } { (state(&job)) }
-        @if viewer.may_act() { (actions(&job, &viewer, &args)) }
-        h2 { "Arguments" }
-        pre { code { (args) } }
-        @if !links.is_empty() {
-            p { "Journey of " @for (name, id) in &links { a href={ "/ops/journey?q=" (id) } { (name) } " " } }
-        }
-        @if let Some(trace) = trace { p { "Trace " code { (trace) } } }
-    };
-    Ok(Page { title: &format!("Job {}", short(job.id)), viewer: &viewer, body }.show(req, res))
-}
-
-pub(super) fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
-}
-
-/// What changes of a job while one looks.
-pub(super) fn state(job: &JobDetail) -> Markup {
-    let waited = job.started_at.map(|at| (at - job.created_at).as_seconds_f64());
-    let ran = job.started_at.zip(job.ended_at).map(|(from, to)| (to - from).as_seconds_f64());
-    let errors = job.errors.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let rows: Vec<Markup> = errors
-        .iter()
-        .map(|error| {
-            html! { tr { td { (error["attempt"]) } td { (text(&error["at"])) } td { (text(&error["class"])) } td class="wrap" { (text(&error["message"])) } } }
-        })
-        .collect();
-    html! {
-        dl class="facts" {
-            dt { "State" } dd class=(match job.state.as_str() { "dead" => "bad", "done" => "good", _ => "" }) { (job.state) @if let Some(worker) = &job.runs_on { " on " (worker) } }
-            dt { "Kind" } dd { (job.kind) " in " a href={ "/ops/jobs?queue=" (job.queue) } { (job.queue) } }
-            dt { "Tenant" } dd { (format::tenant(job.tenant_id)) }
-            dt { "Attempts" } dd { (job.attempt) @if let Some(most) = job.max_attempts { " of " (most) } @if job.crashes > 0 { ", " (job.crashes) " crashes" } }
-            dt { "Made" } dd { (format::moment(job.created_at)) " UTC, " (format::seconds((job.now - job.created_at).as_seconds_f64())) " ago" }
-            @if let Some(due) = job.run_at { dt { "Due" } dd { (format::moment(due)) " UTC" } }
-            @if let Some(waited) = waited { dt { "Waited" } dd { (format::seconds(waited)) " before its last run" } }
-            @if let Some(ran) = ran { dt { "Ran" } dd { (format::seconds(ran)) } }
-            @if let Some(ended) = job.ended_at { dt { "Ended" } dd { (format::moment(ended)) " UTC" } }
-            @if let Some(priority) = job.priority { dt { "Priority" } dd { (priority) } }
-            @if let Some(key) = &job.ordering_key { dt { "In order with" } dd { (key) } }
-            @if let Some(fingerprint) = &job.fingerprint { dt { "Group" } dd { a href={ "/ops/dead/group?f=" (format::encoded(fingerprint)) } { (fingerprint) } } }
-        }
-        h2 { "What went wrong" }
-        @if rows.is_empty() { p class="dim" { "Nothing." } } @else { (layout::table("Errors", &["Attempt", "At", "Class", "Message"], &rows)) }
-    }
-}
-
-fn actions(job: &JobDetail, viewer: &Viewer, args: &str) -> Markup {
-    let here = format!("/ops/jobs/{}", job.id);
-    html! {
-        h2 { "Act" }
-        div class="actions" {
-            @if job.state == "dead" {
-                form method="post" action=(here) {
-                    (layout::form_fields(viewer)) (layout::reason_field())
-                    button type="submit" name="act" value="retry" { "Retry" } " "
-                    button type="submit" name="act" value="discard" class="danger" { "Discard" }
-                }
-                details {
-                    summary { "Edit the arguments and retry" }
-                    form method="post" action=(here) {
-                        (layout::form_fields(viewer))
-                        label { "Arguments (JSON)" textarea name="args" rows="12" spellcheck="false" required { (args) } }
-                        (layout::reason_field())
-                        button type="submit" name="act" value="edit" { "Save and retry" }
-                    }
-                }
-            }
-            @if job.state == "queued" {
-                form method="post" action=(here) {
-                    (layout::form_fields(viewer)) (layout::reason_field())
-                    button type="submit" name="act" value="now" { "Run now" } " "
-                    button type="submit" name="act" value="cancel" class="danger" { "Cancel" }
-                }
-                form method="post" action=(here) {
-                    (layout::form_fields(viewer))
-                    label { "Let it wait (minutes)" input name="minutes" type="number" min="1" max="43200" value="10" required; }
-                    (layout::reason_field())
-                    button type="submit" name="act" value="snooze" { "Snooze" }
-                }
-                form method="post" action=(here) {
-                    (layout::form_fields(viewer))
-                    label { "Priority (lower runs sooner)" input name="priority" type="number" min="-100" max="100" value=(job.priority.unwrap_or(0)) required; }
-                    (layout::reason_field())
-                    button type="submit" name="act" value="priority" { "Change" }
-                }
-            }
-            @if job.state == "running" {
-                form method="post" action=(here) {
-                    (layout::form_fields(viewer)) (layout::reason_field())
-                    button type="submit" name="act" value="cancel" class="danger" { "Cancel" }
-                }
-            }
-            @if ["done", "cancelled", "discarded"].contains(&job.state.as_str()) { p class="dim" { "It is over: nothing can be done about it here." } }
-        }
-    }
-}
-
-/// What can be done to one job.
-#[derive(Debug)]
-pub(super) enum Act {
-    Retry,
-    Discard,
-    Cancel,
-    Snooze(Duration),
-    Priority(i16),
-    Edit(Value),
-}
-
-/// Does it. An error says why it cannot be done.
-pub(super) async fn do_to(app: &App, actor: &Actor, id: JobId, act: Act) -> Result<&'static str, ApiError> {
-    let only = JobFilter { ids: vec![id], ..JobFilter::default() };
-    let pool = &app.operator;
-    let (changed, said, why_not) = match act {
-        Act::Retry => {
-            let acted = operator_jobs::retry(pool, actor, &only, None, 1).await?;
-            let why = if acted.skipped > 0 { "the same work is queued already" } else { "it is no dead letter (any more)" };
-            (acted.affected > 0, "It runs again.", why)
-        }
-        Act::Discard => {
-            (operator_jobs::discard(pool, actor, &only, None, 1).await?.affected > 0, "Discarded.", "it is no dead letter (any more)")
-        }
-        Act::Cancel => {
-            (operator_jobs::cancel(pool, actor, &only, None, 1).await?.affected > 0, "Cancelled.", "it is not queued or running (any more)")
-        }
-        Act::Snooze(wait) => {
-            let said = if wait.is_zero() { "It is due now." } else { "It waits." };
-            (operator_jobs::snooze(pool, actor, id, wait).await?, said, "it is not queued (any more)")
-        }
-        Act::Priority(priority) => (
-            operator_jobs::prioritize(pool, actor, id, priority).await?,
-            "Its priority is changed.",
-            "it is not queued (any more), or has that priority",
-        ),
-        Act::Edit(args) => {
-            let job = find(app, id).await?;
-            let kind =
-                kinds::find(&job.kind).ok_or_else(|| ApiError::conflict("unknown_kind", "This version knows no such kind of job"))?;
-            kind.check(&args).map_err(|problem| ApiError::invalid_field("args", format!("are not those of {}: {problem}", kind.name)))?;
-            (
-                operator_jobs::edit_and_retry(pool, actor, id, &args).await?,
-                "It runs again with these arguments.",
-                "it is no dead letter (any more), or the same work is queued already",
-            )
-        }
-    };
-    if !changed {
-        find(app, id).await?;
-        return Err(ApiError::conflict("not_possible", format!("That cannot be done: {why_not}")));
-    }
-    app.pulse.forget().await;
-    Ok(said)
-}
-
-/// Does something to a job.
-#[handler]
-pub(super) async fn post(req: &mut Request, res: &mut Response, depot: &mut Depot, viewer: Viewer) -> Result<(), ApiError> {
-    let app = App::of(depot)?;
-    let id = req.param::<Uuid>("id").map(JobId).ok_or_else(|| ApiError::not_found("Job"))?;
-    let form = Form::of_actor(req, &viewer).await?;
-    let act = match form.get("act") {
-        Some("retry") => Act::Retry,
-        Some("discard") => Act::Discard,
-        Some("cancel") => Act::Cancel,
-        Some("now") => Act::Snooze(Duration::ZERO),
-        Some("snooze") => Act::Snooze(Duration::from_secs(form.number("minutes", (1, 43_200))?.unsigned_abs() * 60)),
-        Some("priority") => Act::Priority(i16::try_from(form.number("priority", (-100, 100))?).unwrap_or_default()),
-        Some("edit") => {
-            let args = serde_json::from_str(form.need("args")?);
-            Act::Edit(args.map_err(|error| ApiError::invalid_field("args", format!("are not JSON: {error}")))?)
-        }
-        _ => return Err(ApiError::invalid_field("act", "is none that can be done to a job")),
-    };
-    let said = do_to(&app, &viewer.actor(form.reason()), id, act).await?;
-    form::go(res, &format!("/ops/jobs/{id}"), said);
-    Ok(())
 }

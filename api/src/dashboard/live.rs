@@ -1,6 +1,6 @@
 //! What moves on a page, as it moves: server-sent events whose data is the HTML of one part of the page.
 
-use super::{acts, gate::Viewer, jobs, overview, session};
+use super::{acts, gate::Viewer, job, overview, session};
 use crate::{ApiError, App, reply::EventStream};
 use bytes::Bytes;
 use domain::JobId;
@@ -87,7 +87,7 @@ impl Watching {
     async fn look(&self) -> Option<String> {
         let markup = match self.part {
             Part::Overview => overview::fragment(&*self.app.pulse.read().await.ok()?),
-            Part::Job(id) => jobs::state(&jobs::find(&self.app, id).await.ok()?),
+            Part::Job(id) => job::state(&job::find(&self.app, id).await.ok()?),
             Part::Act(id) => acts::state(&acts::find(&self.app, id).await.ok()?, &self.viewer),
         };
         Some(markup.into_string())

@@ -12,6 +12,7 @@ mod format;
 mod gate;
 mod health;
 mod history;
+mod job;
 mod jobs;
 mod journey;
 mod layout;
@@ -47,7 +48,7 @@ pub(crate) fn pages(app: &App) -> Router {
         .push(path("sign-out").post(session::sign_out))
         .push(path("history").get(history::page))
         .push(path("jobs").get(jobs::list_page))
-        .push(path("jobs/{id}").get(jobs::detail).post(jobs::post))
+        .push(path("jobs/{id}").get(job::detail).post(job::post))
         .push(path("dead").get(dead::list_page))
         .push(path("dead/group").get(dead::group_page).post(dead::post))
         .push(path("control").get(control::page).post(control::post))

@@ -68,11 +68,9 @@ pub(super) fn links(args: Option<&Value>) -> Vec<(&'static str, String)> {
 pub(super) async fn of(app: &App, message: &JourneyMessage) -> Result<Vec<Step>, ApiError> {
     let mut tx = reading(&app.operator).await?;
     let conn: &mut PgConnection = &mut tx;
-    let mut steps = if message.direction == "outbound" && !message.human_override {
-        sent(conn, message).await?
-    } else {
-        received(conn, message).await?
-    };
+    // What people sent from the business's phone was never ours to send.
+    let is_ours = !message.human_override || message.meta.as_ref().is_some_and(|meta| !meta["sent_by"].is_null());
+    let mut steps = if message.direction == "outbound" && is_ours { sent(conn, message).await? } else { received(conn, message).await? };
     for (at, kind) in journey::told(conn, message.tenant_id, message.id).await? {
         let what = match kind.as_str() {
             "message_created" => "Told to those who watch",

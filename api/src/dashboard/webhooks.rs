@@ -4,6 +4,7 @@ use super::{
     form::{self, Form},
     format,
     gate::Viewer,
+    job,
     jobs::{self, select, short, time, too_much},
     layout::{self, Html, Page},
 };
@@ -174,8 +175,7 @@ pub(super) async fn find(app: &App, id: RawEventId) -> Result<(webhooks::Webhook
 
 /// A body as people read it: JSON indented, anything else as text.
 pub(super) fn readable(body: &[u8]) -> String {
-    let text =
-        serde_json::from_slice::<Value>(body).map_or_else(|_| String::from_utf8_lossy(body).into_owned(), |json| jobs::pretty(&json));
+    let text = serde_json::from_slice::<Value>(body).map_or_else(|_| String::from_utf8_lossy(body).into_owned(), |json| job::pretty(&json));
     if text.len() <= SHOWN_BYTES {
         text
     } else {
@@ -303,8 +303,8 @@ fn difference(preview: &Preview) -> Markup {
                 @for row in rows.iter().take(SHOWN_ROWS) {
                     details {
                         summary { (row.table) " " code { (row.key) } " of tenant " (row.tenant_id) (gist(row)) }
-                        @if let Some(before) = &row.before { p { "Before" } pre { code { (jobs::pretty(before)) } } p { "After" } }
-                        pre { code { (jobs::pretty(&row.after)) } }
+                        @if let Some(before) = &row.before { p { "Before" } pre { code { (job::pretty(before)) } } p { "After" } }
+                        pre { code { (job::pretty(&row.after)) } }
                     }
                 }
                 @if rows.len() > SHOWN_ROWS { p class="dim" { "and " (rows.len() - SHOWN_ROWS) " more" } }

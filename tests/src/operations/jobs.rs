@@ -38,8 +38,8 @@ async fn jobs_are_found_by_whatever_is_known_of_them_each_once_over_all_pages() 
     assert_eq!((seen.len(), &seen), (120, &sorted), "newest first, each once");
     assert_eq!(found(&app, "error=100%25%20TOO&state=queued").await.len(), 12);
     assert_eq!(found(&app, "error=100x").await.len(), 0, "a percent sign is a percent sign");
-    assert_eq!(found(&app, "tenant=1&error=too").await.len(), 0);
-    assert_eq!(found(&app, "tenant=2&kind=probe").await.len(), 50);
+    assert_eq!(found(&app, "tenant=2&error=too").await.len(), 0);
+    assert_eq!(found(&app, "tenant=2&kind=probe").await.len(), 50, "a page");
     assert_eq!(found(&app, "id=01900000-0000-7000-8000-000000000007").await.len(), 1);
     assert_eq!(found(&app, "state=dead").await.len() + found(&app, "state=running").await.len() + found(&app, "state=done").await.len(), 0);
     assert_eq!(found(&app, "from=2030-01-01T00:00").await.len() + found(&app, "person=%2B4930123456").await.len(), 0);

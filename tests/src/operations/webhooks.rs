@@ -111,7 +111,7 @@ async fn a_replay_is_tried_first_and_writes_only_what_is_missing() {
 async fn what_cannot_be_read_or_has_no_channel_is_said_before_it_is_replayed() {
     let mut app = App::start().await;
     app.expect_dead(1);
-    deliver(&app, "{\"object\": \"whatsapp_business_account\", \"entry\": 7}").await;
+    deliver(&app, "{\"object\": \"whatsapp_business").await;
     deliver(
         &app,
         &change(

@@ -3,7 +3,7 @@
 use super::storm::{describe, plan, send};
 use crate::exactness;
 use crate::http::HttpConnection;
-use crate::lab::{ADMIN_TOKEN, APP_SECRET, Lab, LabArgs, Running, WEBHOOK_PATH, WEBHOOKS};
+use crate::lab::{ADMIN_TOKEN, APP_SECRET, Lab, LabArgs, WEBHOOK_PATH, WEBHOOKS};
 use crate::load::quantiles;
 use crate::numbers::rounded;
 use crate::processes::CpuSecs;
@@ -28,8 +28,8 @@ const GOAL_MS: f64 = 200.0;
 #[derive(clap::Args, Clone, Debug)]
 pub struct Operators {
     /// Operators, each with the overview open and another page once a second
-    #[arg(long, default_value_t = 10)]
-    operators: usize,
+    #[arg(long = "operators", default_value_t = 10)]
+    people: usize,
     #[arg(long, default_value_t = 1_000_000)]
     queued: usize,
     #[arg(long, default_value_t = 100_000)]
@@ -70,13 +70,13 @@ pub async fn run(args: &LabArgs, operators: &Operators) -> Result<Report> {
     cpu.push(watched.cpu()?);
     let cookie = sign_in(running.address).await?;
     let stop = Arc::new(AtomicBool::new(false));
-    let streams: Vec<_> = (0..operators.operators).map(|_| watch(running.address, cookie.clone(), stop.clone())).collect();
+    let streams: Vec<_> = (0..operators.people).map(|_| watch(running.address, cookie.clone(), stop.clone())).collect();
     tokio::time::sleep(phase).await;
     cpu.push(watched.cpu()?);
     let pages = pages(&lab).await?;
     let until = Instant::now() + phase.saturating_sub(Duration::from_secs(2));
     let looking: Vec<_> =
-        (0..operators.operators).map(|number| look(running.address, cookie.clone(), pages.clone(), number, until)).collect();
+        (0..operators.people).map(|number| look(running.address, cookie.clone(), pages.clone(), number, until)).collect();
     let mut times = Times::new();
     for looker in looking {
         for (page, histogram) in looker.await?? {
@@ -100,7 +100,7 @@ pub async fn run(args: &LabArgs, operators: &Operators) -> Result<Report> {
     let report = Report {
         scenario: "operators",
         passed: exact.holds() && outcome.failed == 0 && slowest < GOAL_MS && parts > 0,
-        settings: json!({ "operators": operators.operators, "queued": operators.queued, "dead": operators.dead, "done": operators.done,
+        settings: json!({ "operators": operators.people, "queued": operators.queued, "dead": operators.dead, "done": operators.done,
             "rate": operators.rate, "secs": operators.secs }),
         results: json!({
             "pages_ms": times.iter().map(|(page, histogram)| ((*page).to_owned(), quantiles(histogram))).collect::<Map<_, _>>(),

@@ -78,7 +78,7 @@ pub async fn begin(pool: &PgPool, actor: &Actor, work: &Work, per_second: i32, t
     let id = Uuid::now_v7();
     let mut tx = pool.begin().await?;
     sqlx::query!(
-        "INSERT INTO paced_acts (id, act, filter, per_second, total, actor, reason, moved_at) VALUES ($1, $2, $3, $4, $5, $6, $7, now() - interval '1 second')",
+        "INSERT INTO paced_acts (id, act, filter, per_second, total, actor, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         id,
         work.name(),
         work.filter(),
