@@ -14,6 +14,7 @@ use store::{
     },
     within,
 };
+use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -29,8 +30,10 @@ pub(super) async fn take(pool: PgPool) {
     for round in 0_u64.. {
         let left = within(ANSWER_WITHIN, samples::left_of_minute(&pool)).await.unwrap_or(MINUTE);
         tokio::time::sleep(left).await;
-        if let Err(error) = within(ANSWER_WITHIN, sample(&pool)).await {
-            tracing::warn!(%error, "this minute has no sample");
+        let began = Instant::now();
+        match within(ANSWER_WITHIN, sample(&pool)).await {
+            Ok(()) => metrics::histogram!("switchboard_sampling_seconds").record(began.elapsed()),
+            Err(error) => tracing::warn!(%error, "this minute has no sample"),
         }
         if round % ROLL_UP_EVERY == 0
             && let Err(error) = within(ANSWER_WITHIN, samples::roll_up(&pool)).await

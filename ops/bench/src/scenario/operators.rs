@@ -3,7 +3,7 @@
 use super::storm::{describe, plan, send};
 use crate::exactness;
 use crate::http::HttpConnection;
-use crate::lab::{ADMIN_TOKEN, APP_SECRET, Lab, LabArgs, WEBHOOK_PATH, WEBHOOKS};
+use crate::lab::{ADMIN_TOKEN, APP_SECRET, Lab, LabArgs, Running, WEBHOOK_PATH, WEBHOOKS};
 use crate::load::quantiles;
 use crate::numbers::rounded;
 use crate::processes::CpuSecs;
@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const SEED: &str = include_str!("../../sql/seed_operators.sql");
-/// Those that are sampled.
-const QUEUES: [&str; 7] = ["webhooks", "outbound", "overrides", "agents", "documents", "chores", "probes"];
+/// So many are sampled: the queues, and ingest.
+const QUEUES: f64 = 8.0;
 /// A page may take so long, in milliseconds, at the 95th percentile.
 const GOAL_MS: f64 = 200.0;
 
@@ -111,7 +111,7 @@ pub async fn run(args: &LabArgs, operators: &Operators) -> Result<Report> {
                 "load_and_open_overviews": per_second(&cpu, 1, phase.as_secs_f64()),
                 "load_and_operators": per_second(&cpu, 2, phase.as_secs_f64() - 2.0),
             },
-            "sampling_ms": sampling(&lab).await?,
+            "sampling_ms": sampling(&running)?,
             "ack": describe(&outcome),
             "exactness": exact.describe(),
             "memory_mb": watched.memory()?,
@@ -236,25 +236,14 @@ fn look(
     })
 }
 
-/// What one sample of all queues takes Postgres: its statements, as they are planned and run there.
-async fn sampling(lab: &Lab) -> Result<Value> {
-    let kept: i64 = lab
-        .database
-        .client
-        .query_one("SELECT count(*) FROM queue_samples WHERE at > now() - interval '1 minute'", &[])
-        .await?
-        .try_get(0)?;
-    let pool = store::connect(&lab.database.url, store::Role::Worker, "switchboard-bench", 1)?;
-    let mut times = Vec::new();
-    for _ in 0..5 {
-        let started = Instant::now();
-        let mut tx = store::operator::reading(&pool).await?;
-        store::operator::overview::queues(&mut tx, &QUEUES).await?;
-        store::operator::groups::list(&mut tx).await?;
-        store::operator::processes::list(&mut tx).await?;
-        times.push(started.elapsed().as_secs_f64() * 1000.0);
-    }
-    Ok(
-        json!({ "rows_of_the_last_minute": kept, "all_queues": crate::numbers::median(&mut times), "per_queue": crate::numbers::median(&mut times).map(|all| rounded(all / 8.0, 2)) }),
-    )
+/// What the samples of all queues took since the worker began to lead, each from asking to kept, in milliseconds.
+fn sampling(running: &Running) -> Result<Value> {
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", running.worker_metrics);
+    let (status, text) = HttpConnection::open(running.worker_metrics)?.ask(request.as_bytes())?;
+    ensure!(status == 200, "the worker's metrics were answered {status}");
+    let text = String::from_utf8(text)?;
+    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok()).unwrap_or(0.0);
+    let (samples, seconds) = (value("switchboard_sampling_seconds_count"), value("switchboard_sampling_seconds_sum"));
+    let each = if samples > 0.0 { seconds * 1000.0 / samples } else { 0.0 };
+    Ok(json!({ "samples": samples, "all_queues": rounded(each, 2), "per_queue": rounded(each / QUEUES, 2) }))
 }

@@ -53,6 +53,7 @@ impl Report {
         for (name, value) in [
             ("api", format!("{url}/docs (OpenAPI: {url}/openapi.json)")),
             ("sign in", format!("owner@demo.example, admin@demo.example, agent@demo.example; DEMO_PASSWORD is in {env}")),
+            ("operations", format!("{url}/ops (sign in with ADMIN_TOKEN, which is in {env})")),
             ("chat", format!("{url}/widget/demo/{} (a page with the chat widget)", self.channel.public_id)),
             ("webhooks", format!("{url}/api/webhook")),
             ("health", format!("{url}/health")),
