@@ -121,10 +121,10 @@ fn statements() -> Vec<Value> {
     files.iter().map(|file| serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()).collect()
 }
 
-/// The plan that is made once per connection: as the api's role, if that may run it, else as the worker's. `None`: it has none.
+/// The plan that is made once per connection: as the api's role, if that may run it, else as the worker's, else as the operator's. `None`: it has none.
 async fn plan(conn: &mut PgConnection, query: &str, parameters: usize) -> Option<Value> {
     let nulls = if parameters == 0 { String::new() } else { format!("({})", vec!["NULL"; parameters].join(", ")) };
-    for role in ["switchboard_api", "switchboard_worker"] {
+    for role in ["switchboard_api", "switchboard_worker", "switchboard_operator"] {
         conn.execute(AssertSqlSafe(format!("SET ROLE {role}"))).await.unwrap();
         conn.execute(AssertSqlSafe(format!("PREPARE statement AS {query}"))).await.ok()?;
         let explained = conn.fetch_one(AssertSqlSafe(format!("EXPLAIN (FORMAT JSON) EXECUTE statement{nulls}"))).await;
@@ -134,7 +134,7 @@ async fn plan(conn: &mut PgConnection, query: &str, parameters: usize) -> Option
             Err(error) => assert!(error.to_string().contains("permission denied"), "{error}\n{query}"),
         }
     }
-    panic!("neither role may run this:\n{query}");
+    panic!("no role may run this:\n{query}");
 }
 
 /// Collects the nodes that read all of a large table. An ordered walk that a limit ends is none.

@@ -1,6 +1,7 @@
 //! What is wrong, in words, with what to do about it.
 
 use super::{format, pulse::SILENT, pulse::Snapshot};
+use jobs::queue;
 use serde::Serialize;
 
 /// How old the head of a queue may be, in seconds.
@@ -81,6 +82,8 @@ fn queues(now: &Snapshot, all: &mut Vec<Complaint>) {
     for queue in &now.queues {
         let (name, ready) = (&queue.queue, format::count(queue.ready));
         let paused = now.is_paused(&format!("queue:{name}"));
+        // Overrides were enqueued a day ahead: their age says nothing.
+        let behind = queue.oldest_s.filter(|oldest| *oldest > BEHIND && !paused && name != queue::OVERRIDES.name);
         let mut complain = |urgent, text, runbook| {
             all.push(Complaint { urgent, text, link: format!("/ops/jobs?queue={name}&state=queued"), runbook });
         };
@@ -92,7 +95,7 @@ fn queues(now: &Snapshot, all: &mut Vec<Complaint>) {
                 format!("no worker serves {name} and {ready} jobs wait: start one with --queues {name}"),
                 "a-worker-or-an-api-process-dies",
             );
-        } else if let Some(oldest) = queue.oldest_s.filter(|oldest| *oldest > BEHIND && !paused) {
+        } else if let Some(oldest) = behind {
             let drained = now.drained_in(queue).map_or_else(
                 || "it does not shrink: add workers".to_owned(),
                 |seconds| format!("empty in about {} at this rate", format::seconds(seconds)),

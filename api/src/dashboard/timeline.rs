@@ -18,8 +18,10 @@ use store::{
 
 /// A step that took longer is slow, in seconds.
 const SLOW: f64 = 2.0;
-/// How long after a message what it caused is looked for.
+/// How long after a message what agents and people did about it is looked for.
 const CAUSED_WITHIN: TimeDelta = TimeDelta::minutes(15);
+/// Jobs are made in the transaction that causes them: this far from a moment they are looked for.
+const NEAR: TimeDelta = TimeDelta::seconds(4);
 const JOBS: i64 = 12;
 
 /// One step.
@@ -97,7 +99,7 @@ async fn received(conn: &mut PgConnection, message: &JourneyMessage) -> Result<V
                     step = step.wrong(format!("came {} after the provider says it was sent", format::seconds(lag)));
                 }
                 steps.push(step.linked(format!("/ops/webhooks/{id}")));
-                let found = journey::jobs_about(conn, &[id.0], (at - TimeDelta::seconds(2), at + TimeDelta::seconds(30)), JOBS).await?;
+                let found = journey::jobs_about(conn, &[id.0], (at - NEAR, at + NEAR), JOBS).await?;
                 if found.is_empty() {
                     steps.push(Step::new(None, "Processed", "the job is not kept any more"));
                 }
@@ -112,7 +114,7 @@ async fn received(conn: &mut PgConnection, message: &JourneyMessage) -> Result<V
     steps.push(Step::new(Some(message.created_at), by, format!("{} as {}, status {}", message.message_type, message.id, message.status)));
     if let Some(conversation) = message.conversation_id {
         let span = (message.created_at - TimeDelta::seconds(5), message.created_at + CAUSED_WITHIN);
-        for row in journey::jobs_about(conn, &[message.id], span, JOBS).await? {
+        for row in journey::jobs_about(conn, &[message.id], (message.created_at - NEAR, message.created_at + NEAR), JOBS).await? {
             let what = if row.kind == "run_auto_reply" { "Agent asked" } else { "Followed by" };
             if row.kind != "process_webhook" {
                 steps.extend(of_job(conn, JobId(row.id), what).await?);
@@ -150,7 +152,7 @@ async fn sent(conn: &mut PgConnection, message: &JourneyMessage) -> Result<Vec<S
         .as_ref()
         .map_or("an agent or a service", |meta| if meta["sent_by"].is_null() { "an agent or a service" } else { "a person" });
     let mut steps = vec![Step::new(Some(message.created_at), "Written", format!("by {by}, {}", message.message_type))];
-    let span = (message.created_at - TimeDelta::seconds(5), message.created_at + CAUSED_WITHIN);
+    let span = (message.created_at - NEAR, message.created_at + NEAR);
     let mut live = false;
     let mut found = false;
     for row in journey::jobs_about(conn, &[message.id], span, JOBS).await?.into_iter().filter(|row| row.kind == "send_outbound") {

@@ -169,7 +169,7 @@ pub(super) async fn find(app: &App, id: RawEventId) -> Result<(webhooks::Webhook
     let webhook = webhooks::one(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("Webhook"))?;
     let at = webhook.webhook.received_at;
     let jobs =
-        journey::jobs_about(&mut tx, &[id.0], (at - TimeDelta::seconds(2), at + TimeDelta::seconds(10)), 10).await.map_err(too_much)?;
+        journey::jobs_about(&mut tx, &[id.0], (at - TimeDelta::seconds(4), at + TimeDelta::seconds(4)), 10).await.map_err(too_much)?;
     Ok((webhook, jobs))
 }
 

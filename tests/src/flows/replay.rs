@@ -196,7 +196,7 @@ async fn a_paused_queue_takes_webhooks_and_starts_nothing_until_it_is_resumed() 
     switchboard(&app, &["jobs", "resume", "webhooks"]);
     app.drain().await;
     assert_eq!(app.db.count("SELECT count(*) FROM chat_messages").await, 1);
-    assert_eq!(acts(&app).await, ["cli:tester queue.pause 1", "cli:tester queue.resume 1"]);
+    assert_eq!(acts(&app).await, ["cli:tester pause 1", "cli:tester resume 1"]);
 }
 
 #[tokio::test]

@@ -149,7 +149,7 @@ pub async fn jobs_about(
     (from, to): (DateTime<Utc>, DateTime<Utc>),
     limit: i64,
 ) -> Result<Vec<JobRow>, StoreError> {
-    let about: Vec<String> = ids.iter().map(|id| format!("%{id}%")).collect();
+    let about: Vec<String> = ids.iter().map(ToString::to_string).collect();
     Ok(sqlx::query_as!(
         JobRow,
         r#"
@@ -158,13 +158,13 @@ pub async fn jobs_about(
         FROM (
           SELECT id, state, kind, queue, tenant_id, attempt, crashes, created_at, CASE state WHEN 'running' THEN started_at ELSE run_at END AS at,
                  NULL::text AS fingerprint, errors -> -1 ->> 'message' AS error
-          FROM jobs WHERE id >= first_id_at($2) AND id < first_id_at($3) AND args::text LIKE ANY($1)
+          FROM jobs WHERE id >= first_id_at($2) AND id < first_id_at($3) AND (args ->> 'message_id' = ANY($1) OR args ->> 'conversation_id' = ANY($1) OR args -> 'event_ids' ?| $1)
           UNION ALL
           SELECT id, state, kind, queue, tenant_id, attempt, crashes, created_at, died_at, fingerprint, errors -> -1 ->> 'message'
-          FROM jobs_dead WHERE id >= first_id_at($2) AND id < first_id_at($3) AND args::text LIKE ANY($1)
+          FROM jobs_dead WHERE id >= first_id_at($2) AND id < first_id_at($3) AND (args ->> 'message_id' = ANY($1) OR args ->> 'conversation_id' = ANY($1) OR args -> 'event_ids' ?| $1)
           UNION ALL
           SELECT id, state, kind, queue, tenant_id, attempt, crashes, created_at, finished_at, NULL, errors -> -1 ->> 'message'
-          FROM jobs_done WHERE finished_on >= ($2 AT TIME ZONE 'utc')::date AND id >= first_id_at($2) AND id < first_id_at($3) AND args::text LIKE ANY($1)) x
+          FROM jobs_done WHERE finished_on >= ($2 AT TIME ZONE 'utc')::date AND id >= first_id_at($2) AND id < first_id_at($3) AND (args ->> 'message_id' = ANY($1) OR args ->> 'conversation_id' = ANY($1) OR args -> 'event_ids' ?| $1)) x
         ORDER BY id LIMIT $4
         "#,
         &about,

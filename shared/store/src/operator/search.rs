@@ -130,7 +130,7 @@ enum Table {
 }
 
 fn about(search: &Search) -> Option<Vec<String>> {
-    (!search.about.is_empty()).then(|| search.about.iter().map(|id| format!("%{id}%")).collect())
+    (!search.about.is_empty()).then(|| search.about.iter().map(ToString::to_string).collect())
 }
 
 /// A part of a text, for LIKE.
@@ -151,7 +151,8 @@ async fn live(conn: &mut PgConnection, search: &Search, limit: i64) -> Result<Pa
           AND ($4::uuid IS NULL OR id < $4)
           AND ($5::text IS NULL OR state = $5) AND (NOT $6 OR run_at IS NOT NULL) AND ($7::text IS NULL OR kind = $7) AND ($8::text IS NULL OR queue = $8)
           AND ($9::int4 IS NULL OR tenant_id = $9) AND ($10::text IS NULL OR lower(errors::text) LIKE $10)
-          AND ($11::text[] IS NULL OR args::text LIKE ANY($11) OR ordering_key LIKE ANY($11))
+          AND ($11::text[] IS NULL OR args ->> 'message_id' = ANY($11) OR args ->> 'conversation_id' = ANY($11) OR args ->> 'document_id' = ANY($11)
+               OR args -> 'event_ids' ?| $11 OR ordering_key = ANY($11))
         ORDER BY id DESC LIMIT $12
         "#,
         last,
@@ -183,7 +184,8 @@ async fn dead(conn: &mut PgConnection, search: &Search, limit: i64) -> Result<Pa
         WHERE ($1::uuid IS NULL OR id >= $1) AND ($2::timestamptz IS NULL OR id >= first_id_at($2)) AND ($3::timestamptz IS NULL OR id < first_id_at($3))
           AND ($4::uuid IS NULL OR id < $4) AND ($5::text IS NULL OR kind = $5) AND ($6::text IS NULL OR queue = $6)
           AND ($7::int4 IS NULL OR tenant_id = $7) AND ($8::text IS NULL OR lower(errors::text) LIKE $8)
-          AND ($9::text[] IS NULL OR args::text LIKE ANY($9) OR ordering_key LIKE ANY($9))
+          AND ($9::text[] IS NULL OR args ->> 'message_id' = ANY($9) OR args ->> 'conversation_id' = ANY($9) OR args ->> 'document_id' = ANY($9)
+               OR args -> 'event_ids' ?| $9 OR ordering_key = ANY($9))
         ORDER BY id DESC LIMIT $10
         "#,
         last,
@@ -213,7 +215,8 @@ async fn done(conn: &mut PgConnection, search: &Search, limit: i64) -> Result<Pa
         WHERE ($1::uuid IS NULL OR id >= $1) AND ($2::timestamptz IS NULL OR id >= first_id_at($2)) AND ($3::timestamptz IS NULL OR id < first_id_at($3))
           AND ($4::uuid IS NULL OR id < $4) AND ($5::text IS NULL OR state = $5) AND ($6::text IS NULL OR kind = $6) AND ($7::text IS NULL OR queue = $7)
           AND ($8::int4 IS NULL OR tenant_id = $8) AND ($9::text IS NULL OR lower(errors::text) LIKE $9)
-          AND ($10::text[] IS NULL OR args::text LIKE ANY($10))
+          AND ($10::text[] IS NULL OR args ->> 'message_id' = ANY($10) OR args ->> 'conversation_id' = ANY($10) OR args ->> 'document_id' = ANY($10)
+               OR args -> 'event_ids' ?| $10)
         ORDER BY id DESC LIMIT $11
         "#,
         last,
