@@ -189,7 +189,8 @@ pub async fn channels(conn: &mut PgConnection, limit: i64) -> Result<Vec<Channel
         wanted AS (
           SELECT tenant_id, id FROM waiting
           UNION SELECT tenant_id, id FROM (SELECT tenant_id, id FROM channel_instances WHERE status = 'ERROR' LIMIT $1) broken
-          UNION SELECT c.tenant_id, c.id FROM job_pauses p JOIN channel_instances c ON c.id::text = substr(p.what, 9) WHERE p.what LIKE 'channel:%')
+          UNION SELECT c.tenant_id, c.id FROM job_pauses p
+          JOIN channel_instances c ON c.id = CASE WHEN p.what LIKE 'channel:%' THEN substr(p.what, 9)::uuid END)
         SELECT c.id, c.tenant_id, t.store_name AS tenant, c.type AS kind, c.name AS "name?", c.external_id, c.status, c.metadata ->> 'error' AS error,
                EXISTS (SELECT FROM job_pauses p WHERE p.what = 'channel:' || c.id) AS "paused!",
                coalesce(w.n, 0) AS "waiting!", extract(epoch FROM now() - w.oldest)::float8 AS oldest_s, w.last_error
