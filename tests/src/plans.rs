@@ -40,7 +40,10 @@ const ALLOWED: &[(&str, &str)] = &[
     ("SELECT count(*) AS \"count!\" FROM jobs\n", "an operator's count"),
     ("ORDER BY finished_at DESC, id LIMIT $5", "an operator's list of today and yesterday"),
     ("AS longest_running_s,", "an operator's figures"),
-    ("SELECT count(*) AS \"count!\" FROM (\n          SELECT FROM raw_webhook_events", "an operator's count, of a hundred thousand at most"),
+    (
+        "SELECT count(*) AS \"count!\" FROM (\n          SELECT FROM raw_webhook_events",
+        "an operator's count, of a hundred thousand at most",
+    ),
 ];
 
 /// What a busy installation holds, in one statement.

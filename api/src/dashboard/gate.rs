@@ -87,7 +87,7 @@ impl Handler for PageGate {
 
 async fn open(req: &Request, depot: &Depot) -> Result<Option<Viewer>, ApiError> {
     let app = App::of(depot)?;
-    if *req.method() != Method::GET && !is_same_origin(req) {
+    if *req.method() != Method::GET && !is_same_origin(req, &app.public_url) {
         return Err(ApiError::forbidden("This form comes from another site"));
     }
     let Some(token) = form::cookie(req.headers(), session::COOKIE) else { return Ok(None) };
@@ -96,12 +96,14 @@ async fn open(req: &Request, depot: &Depot) -> Result<Option<Viewer>, ApiError> 
     Ok(found.map(|found| Viewer { name: found.actor, may_act: found.may_act, csrf: session::csrf(token) }))
 }
 
-/// Browsers name the page's origin with every form; a client that names none is not a browser.
-fn is_same_origin(req: &Request) -> bool {
+/// Browsers name the page's origin with every form; a client that names none is not a browser. A proxy may have changed the host that was asked: then the origin
+/// must be `PUBLIC_URL`'s.
+fn is_same_origin(req: &Request, public_url: &str) -> bool {
     let text = |value: Option<&HeaderValue>| value.and_then(|value| value.to_str().ok()).map(str::to_owned);
     let Some(origin) = text(req.headers().get(ORIGIN)) else { return true };
     let host = text(req.headers().get(HOST)).or_else(|| req.uri().authority().map(ToString::to_string));
-    host.is_some_and(|host| origin.split_once("://").is_some_and(|(_, named)| named.eq_ignore_ascii_case(&host)))
+    origin.eq_ignore_ascii_case(public_url)
+        || host.is_some_and(|host| origin.split_once("://").is_some_and(|(_, named)| named.eq_ignore_ascii_case(&host)))
 }
 
 /// In front of the API.

@@ -49,7 +49,17 @@ async fn behind_tls_the_cookie_is_for_tls_only() {
     let mut app = App::without_processes(Database::create().await, &[("PUBLIC_URL", "https://switchboard.example")]).await;
     app.start_api().await;
     let signed = Operator::stranger(&app).post("/ops/sign-in", &[("secret", ADMIN_TOKEN)]).await;
-    assert!(signed.cookie("switchboard_ops").unwrap().ends_with("; Secure"));
+    let cookie = signed.cookie("switchboard_ops").unwrap();
+    assert!(cookie.ends_with("; Secure"), "{cookie}");
+    // A proxy asks for another host than the browser did: its forms are ours all the same.
+    let operator = Operator::of(&app).await;
+    for (origin, status) in [("https://switchboard.example.evil", 403), ("null", 403), ("https://switchboard.example", 303)] {
+        let form = app.http.post(app.url("/ops/sign-out")).header("cookie", &operator.cookie).header("origin", origin);
+        let form = form.header("content-type", "application/x-www-form-urlencoded").body(format!("csrf={}", operator.csrf));
+        let answer = form.send().await.unwrap();
+        // Signing out leads to the form, which is shown.
+        assert_eq!(answer.status() == 200, status == 303, "{origin}: {}", answer.status());
+    }
 }
 
 #[tokio::test]
