@@ -56,6 +56,24 @@ async fn jobs_are_found_by_whatever_is_known_of_them_each_once_over_all_pages() 
 }
 
 #[tokio::test]
+async fn a_queue_too_long_to_be_counted_is_estimated() {
+    let app = App::start_api_only().await;
+    app.db
+        .run(
+            "INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, args) SELECT gen_random_uuid(), 'probe', 'probes', 1, 5, '{}' FROM generate_series(1, 8000);
+             INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, run_at, args) SELECT gen_random_uuid(), 'probe', 'probes', 1, 5, now() + interval '1 day', '{}' FROM generate_series(1, 6000);
+             ANALYZE jobs",
+        )
+        .await;
+    let overview = app.ops("GET", "overview", Value::Null).await.expect(200);
+    let probes = overview["queues"].as_array().unwrap().iter().find(|queue| queue["queue"] == "probes").unwrap();
+    assert_eq!(probes["estimated"], json!(true));
+    let near = |name: &str, truth: i64| (probes[name].as_i64().unwrap() - truth).abs() < truth / 5;
+    assert!(near("ready", 8_000) && near("delayed", 6_000), "{probes}");
+    assert!(Operator::of(&app).await.get("/ops").await.ok().contains("≈"));
+}
+
+#[tokio::test]
 async fn a_queued_job_is_snoozed_given_another_priority_let_go_and_cancelled() {
     let app = App::start_api_only().await;
     queue(&app, 2).await;
