@@ -61,6 +61,7 @@ pub struct ReplayEvent {
 
 /// Up to `limit` matching events behind `after`, in the order of arrival.
 pub async fn find(pool: &PgPool, filter: &ReplayFilter, after: Option<RawEventId>, limit: i64) -> Result<Vec<ReplayEvent>, StoreError> {
+    let mut tx = crate::operator::planning(pool).await?;
     let (ids, days) = (filter.uuids(), filter.days());
     let rows = sqlx::query!(
         r#"
@@ -87,7 +88,7 @@ pub async fn find(pool: &PgPool, filter: &ReplayFilter, after: Option<RawEventId
         filter.source.as_deref(),
         filter.tenant
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *tx)
     .await?;
     Ok(rows
         .into_iter()

@@ -256,7 +256,7 @@ pub async fn told(conn: &mut PgConnection, tenant: i32, message: Uuid) -> Result
         SELECT r.at, e.event ->> 'kind' AS "kind!"
         FROM (SELECT * FROM realtime_events WHERE tenant_id = $1 ORDER BY tenant_id, xid DESC, id DESC LIMIT 5000) r
         CROSS JOIN LATERAL jsonb_array_elements(r.events) e(event)
-        WHERE e.event ->> 'message' = $2 ORDER BY r.at LIMIT 20
+        WHERE r.events @> jsonb_build_array(jsonb_build_object('message', $2::text)) AND e.event ->> 'message' = $2 ORDER BY r.at LIMIT 20
         "#,
         tenant,
         message.to_string()

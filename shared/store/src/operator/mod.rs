@@ -22,3 +22,8 @@ pub async fn reading(pool: &PgPool) -> Result<Transaction<'static, Postgres>, St
     const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = 2000; SET LOCAL plan_cache_mode = 'force_custom_plan'";
     Ok(pool.begin_with(BEGIN).await?)
 }
+
+/// A transaction that plans each statement for what is asked: a plan for any filter would walk over everything.
+pub async fn planning(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+    Ok(pool.begin_with("BEGIN; SET LOCAL plan_cache_mode = 'force_custom_plan'").await?)
+}

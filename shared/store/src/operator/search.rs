@@ -7,8 +7,8 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// Rows of a table that one question looks at.
-const WINDOW: i64 = 20_000;
+/// Rows of a table that one question looks at, at most.
+const WINDOW: i64 = 5_000;
 
 /// Which jobs. Conditions that are absent hold for all.
 #[derive(Clone, Debug, Default)]
@@ -67,12 +67,19 @@ pub async fn find(conn: &mut PgConnection, search: &Search, limit: i64) -> Resul
     Ok(Found { jobs, next: next.map(JobId) })
 }
 
-/// The floor of a table: its last match if there are as many as were wanted, else the end of the window; none if there was less than a window.
-fn floor(rows: &[JobRow], limit: i64, seen: i64, last: Option<Uuid>) -> Option<Uuid> {
-    if rows.len() as u64 >= limit.unsigned_abs() { rows.last().map(|row| row.id) } else { last.filter(|_| seen >= WINDOW) }
+/// What was found in a table, and how far it was looked at: to the last match if there are as many as were wanted, else to the end of the window; to
+/// the end of the table if there was less than a window.
+async fn part(conn: &mut PgConnection, table: Table, search: &Search, rows: Vec<JobRow>, limit: i64) -> Result<Part, StoreError> {
+    let floor = if rows.len() as u64 >= limit.unsigned_abs() {
+        rows.last().map(|row| row.id)
+    } else {
+        let (seen, last) = window(conn, table, search).await?;
+        last.filter(|_| seen >= WINDOW)
+    };
+    Ok(Part { rows, floor })
 }
 
-/// The end of the window is the same for all rows, and there without any: it is asked for by itself.
+/// How many rows the window has, and its last one.
 async fn window(conn: &mut PgConnection, table: Table, search: &Search) -> Result<(i64, Option<Uuid>), StoreError> {
     let before = search.before.map(|id| id.0);
     let row = match table {
@@ -134,28 +141,26 @@ fn about(search: &Search) -> Option<Vec<String>> {
 }
 
 /// A part of a text, for LIKE.
-fn part(text: Option<&str>) -> Option<String> {
+fn pattern(text: Option<&str>) -> Option<String> {
     text.map(|text| format!("%{}%", text.to_lowercase().replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")))
 }
 
 async fn live(conn: &mut PgConnection, search: &Search, limit: i64) -> Result<Part, StoreError> {
-    let (seen, last) = window(conn, Table::Live, search).await?;
     let state = search.state.as_deref();
     let rows = sqlx::query_as!(
         JobRow,
         r#"
         SELECT id, state, kind, queue, tenant_id, attempt, crashes, created_at,
                CASE state WHEN 'running' THEN started_at ELSE run_at END AS at, NULL::text AS fingerprint, errors -> -1 ->> 'message' AS error
-        FROM jobs
-        WHERE ($1::uuid IS NULL OR id >= $1) AND ($2::timestamptz IS NULL OR id >= first_id_at($2)) AND ($3::timestamptz IS NULL OR id < first_id_at($3))
-          AND ($4::uuid IS NULL OR id < $4)
-          AND ($5::text IS NULL OR state = $5) AND (NOT $6 OR run_at IS NOT NULL) AND ($7::text IS NULL OR kind = $7) AND ($8::text IS NULL OR queue = $8)
+        FROM (SELECT * FROM jobs WHERE ($2::timestamptz IS NULL OR id >= first_id_at($2)) AND ($3::timestamptz IS NULL OR id < first_id_at($3))
+                AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $1) w
+        WHERE ($5::text IS NULL OR state = $5) AND (NOT $6 OR run_at IS NOT NULL) AND ($7::text IS NULL OR kind = $7) AND ($8::text IS NULL OR queue = $8)
           AND ($9::int4 IS NULL OR tenant_id = $9) AND ($10::text IS NULL OR lower(errors::text) LIKE $10)
           AND ($11::text[] IS NULL OR args ->> 'message_id' = ANY($11) OR args ->> 'conversation_id' = ANY($11) OR args ->> 'document_id' = ANY($11)
                OR args -> 'event_ids' ?| $11 OR ordering_key = ANY($11))
         ORDER BY id DESC LIMIT $12
         "#,
-        last,
+        WINDOW,
         search.from,
         search.to,
         search.before.map(|id| id.0),
@@ -164,62 +169,60 @@ async fn live(conn: &mut PgConnection, search: &Search, limit: i64) -> Result<Pa
         search.kind.as_deref(),
         search.queue.as_deref(),
         search.tenant,
-        part(search.error.as_deref()),
+        pattern(search.error.as_deref()),
         about(search) as _,
         limit
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    Ok(Part { floor: floor(&rows, limit, seen, last), rows })
+    part(conn, Table::Live, search, rows, limit).await
 }
 
 async fn dead(conn: &mut PgConnection, search: &Search, limit: i64) -> Result<Part, StoreError> {
-    let (seen, last) = window(conn, Table::Dead, search).await?;
     let rows = sqlx::query_as!(
         JobRow,
         r#"
         SELECT id, state, kind, queue, tenant_id, attempt, crashes, created_at, died_at AS "at?", fingerprint AS "fingerprint?",
                errors -> -1 ->> 'message' AS error
-        FROM jobs_dead
-        WHERE ($1::uuid IS NULL OR id >= $1) AND ($2::timestamptz IS NULL OR id >= first_id_at($2)) AND ($3::timestamptz IS NULL OR id < first_id_at($3))
-          AND ($4::uuid IS NULL OR id < $4) AND ($5::text IS NULL OR kind = $5) AND ($6::text IS NULL OR queue = $6)
+        FROM (SELECT * FROM jobs_dead WHERE ($2::timestamptz IS NULL OR id >= first_id_at($2)) AND ($3::timestamptz IS NULL OR id < first_id_at($3))
+                AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $1) w
+        WHERE ($5::text IS NULL OR kind = $5) AND ($6::text IS NULL OR queue = $6)
           AND ($7::int4 IS NULL OR tenant_id = $7) AND ($8::text IS NULL OR lower(errors::text) LIKE $8)
           AND ($9::text[] IS NULL OR args ->> 'message_id' = ANY($9) OR args ->> 'conversation_id' = ANY($9) OR args ->> 'document_id' = ANY($9)
                OR args -> 'event_ids' ?| $9 OR ordering_key = ANY($9))
         ORDER BY id DESC LIMIT $10
         "#,
-        last,
+        WINDOW,
         search.from,
         search.to,
         search.before.map(|id| id.0),
         search.kind.as_deref(),
         search.queue.as_deref(),
         search.tenant,
-        part(search.error.as_deref()),
+        pattern(search.error.as_deref()),
         about(search) as _,
         limit
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    Ok(Part { floor: floor(&rows, limit, seen, last), rows })
+    part(conn, Table::Dead, search, rows, limit).await
 }
 
 async fn done(conn: &mut PgConnection, search: &Search, limit: i64) -> Result<Part, StoreError> {
-    let (seen, last) = window(conn, Table::Done, search).await?;
     let rows = sqlx::query_as!(
         JobRow,
         r#"
         SELECT id, state, kind, queue, tenant_id, attempt, crashes, created_at, finished_at AS "at?", NULL::text AS fingerprint,
                errors -> -1 ->> 'message' AS error
-        FROM jobs_done
-        WHERE ($1::uuid IS NULL OR id >= $1) AND ($2::timestamptz IS NULL OR id >= first_id_at($2)) AND ($3::timestamptz IS NULL OR id < first_id_at($3))
-          AND ($4::uuid IS NULL OR id < $4) AND ($5::text IS NULL OR state = $5) AND ($6::text IS NULL OR kind = $6) AND ($7::text IS NULL OR queue = $7)
+        FROM (SELECT * FROM jobs_done WHERE ($2::timestamptz IS NULL OR id >= first_id_at($2)) AND ($3::timestamptz IS NULL OR id < first_id_at($3))
+                AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $1) w
+        WHERE ($5::text IS NULL OR state = $5) AND ($6::text IS NULL OR kind = $6) AND ($7::text IS NULL OR queue = $7)
           AND ($8::int4 IS NULL OR tenant_id = $8) AND ($9::text IS NULL OR lower(errors::text) LIKE $9)
           AND ($10::text[] IS NULL OR args ->> 'message_id' = ANY($10) OR args ->> 'conversation_id' = ANY($10) OR args ->> 'document_id' = ANY($10)
                OR args -> 'event_ids' ?| $10)
         ORDER BY id DESC LIMIT $11
         "#,
-        last,
+        WINDOW,
         search.from,
         search.to,
         search.before.map(|id| id.0),
@@ -227,13 +230,13 @@ async fn done(conn: &mut PgConnection, search: &Search, limit: i64) -> Result<Pa
         search.kind.as_deref(),
         search.queue.as_deref(),
         search.tenant,
-        part(search.error.as_deref()),
+        pattern(search.error.as_deref()),
         about(search) as _,
         limit
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    Ok(Part { floor: floor(&rows, limit, seen, last), rows })
+    part(conn, Table::Done, search, rows, limit).await
 }
 
 /// Everything about one job, wherever it is now: the columns of its table. Times and ages are by the ledger's clock.

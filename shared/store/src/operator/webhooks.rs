@@ -6,8 +6,8 @@ use domain::RawEventId;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// Rows that one question looks at.
-const WINDOW: i64 = 20_000;
+/// Rows that one question looks at, at most.
+const WINDOW: i64 = 5_000;
 
 /// Which webhooks. Conditions that are absent hold for all.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +41,38 @@ pub struct Webhook {
 pub async fn find(conn: &mut PgConnection, search: &Search, limit: i64) -> Result<(Vec<Webhook>, Option<RawEventId>), StoreError> {
     let before = search.before.map(|id| id.0);
     let day_before = search.before.map(day_of);
+    let rows = sqlx::query_as!(
+        Webhook,
+        r#"
+        SELECT id, channel_kind AS source, tenant_id, channel_ids, received_at, octet_length(body) AS "size_bytes!"
+        FROM (
+          SELECT * FROM raw_webhook_events
+          WHERE ($1::timestamptz IS NULL OR received_on >= ($1 AT TIME ZONE 'utc')::date AND id >= first_id_at($1))
+            AND ($2::timestamptz IS NULL OR received_on <= ($2 AT TIME ZONE 'utc')::date AND id < first_id_at($2))
+            AND ($3::date IS NULL OR received_on <= $3 AND id < $4)
+          ORDER BY received_on DESC, id DESC LIMIT $5) w
+        WHERE ($6::text IS NULL OR channel_kind = $6) AND ($7::text IS NULL OR $7 = ANY(channel_ids)) AND ($8::int4 IS NULL OR tenant_id = $8)
+          AND (NOT $9 OR tenant_id IS NULL) AND ($10::bytea IS NULL OR position($10 IN body) > 0)
+        ORDER BY received_on DESC, id DESC LIMIT $11
+        "#,
+        search.from,
+        search.to,
+        day_before,
+        before,
+        WINDOW,
+        search.source.as_deref(),
+        search.channel.as_deref(),
+        search.tenant,
+        search.unroutable,
+        search.text.as_deref().map(str::as_bytes),
+        limit
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    if rows.len() as u64 >= limit.unsigned_abs() {
+        let next = rows.last().map(|row| RawEventId(row.id));
+        return Ok((rows, next));
+    }
     let window = sqlx::query!(
         r#"
         SELECT count(*) AS "n!", (array_agg(id ORDER BY id))[1] AS last FROM (
@@ -56,42 +88,9 @@ pub async fn find(conn: &mut PgConnection, search: &Search, limit: i64) -> Resul
         before,
         WINDOW
     )
-    .fetch_one(&mut *conn)
+    .fetch_one(conn)
     .await?;
-    let last = window.last.map(RawEventId);
-    let text = search.text.as_deref();
-    let rows = sqlx::query_as!(
-        Webhook,
-        r#"
-        SELECT id, channel_kind AS source, tenant_id, channel_ids, received_at, octet_length(body) AS "size_bytes!"
-        FROM raw_webhook_events
-        WHERE received_on >= $1 AND id >= $2
-          AND ($3::timestamptz IS NULL OR received_on <= ($3 AT TIME ZONE 'utc')::date AND id < first_id_at($3))
-          AND ($4::date IS NULL OR received_on <= $4 AND id < $5)
-          AND ($6::text IS NULL OR channel_kind = $6) AND ($7::text IS NULL OR $7 = ANY(channel_ids)) AND ($8::int4 IS NULL OR tenant_id = $8)
-          AND (NOT $9 OR tenant_id IS NULL) AND ($10::bytea IS NULL OR position($10 IN body) > 0)
-        ORDER BY received_on DESC, id DESC LIMIT $11
-        "#,
-        last.map(day_of),
-        last.map(|id| id.0),
-        search.to,
-        day_before,
-        before,
-        search.source.as_deref(),
-        search.channel.as_deref(),
-        search.tenant,
-        search.unroutable,
-        text.map(str::as_bytes),
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    let next = if rows.len() as u64 >= limit.unsigned_abs() {
-        rows.last().map(|row| RawEventId(row.id))
-    } else {
-        last.filter(|_| window.n >= WINDOW)
-    };
-    Ok((rows, next))
+    Ok((rows, window.last.map(RawEventId).filter(|_| window.n >= WINDOW)))
 }
 
 /// One webhook in full.
