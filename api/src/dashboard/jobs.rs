@@ -46,7 +46,7 @@ pub(super) struct JobQuery {
     pub about: Option<String>,
     /// A customer's number (`+49...`), or a provider's id of a message or person.
     pub person: Option<String>,
-    /// A part of the text of an error.
+    /// A part of what the last error says.
     pub error: Option<String>,
     /// Made at or after this time (2026-01-31T12:00, UTC).
     pub from: Option<String>,

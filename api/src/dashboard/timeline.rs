@@ -21,7 +21,7 @@ const SLOW: f64 = 2.0;
 /// How long after a message what agents and people did about it is looked for.
 const CAUSED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 /// Jobs are made in the transaction that causes them: this far from a moment they are looked for.
-const NEAR: TimeDelta = TimeDelta::seconds(4);
+const NEAR: TimeDelta = TimeDelta::seconds(2);
 const JOBS: i64 = 12;
 
 /// One step.
@@ -73,7 +73,7 @@ pub(super) async fn of(app: &App, message: &JourneyMessage) -> Result<Vec<Step>,
     // What people sent from the business's phone was never ours to send.
     let is_ours = !message.human_override || message.meta.as_ref().is_some_and(|meta| !meta["sent_by"].is_null());
     let mut steps = if message.direction == "outbound" && is_ours { sent(conn, message).await? } else { received(conn, message).await? };
-    for (at, kind) in journey::told(conn, message.tenant_id, message.id).await? {
+    for (at, kind) in journey::told(conn, message.tenant_id, message.id, message.created_at - NEAR).await? {
         let what = match kind.as_str() {
             "message_created" => "Told to those who watch",
             "message_status" => "Its status moved, and was told",

@@ -250,16 +250,22 @@ pub async fn people(
 }
 
 /// What was told of a message to those who watch, in the hour that this is kept: `message_created`, `message_status`, `message_edited`.
-pub async fn told(conn: &mut PgConnection, tenant: i32, message: Uuid) -> Result<Vec<(DateTime<Utc>, String)>, StoreError> {
+pub async fn told(
+    conn: &mut PgConnection,
+    tenant: i32,
+    message: Uuid,
+    since: DateTime<Utc>,
+) -> Result<Vec<(DateTime<Utc>, String)>, StoreError> {
     let rows = sqlx::query!(
         r#"
         SELECT r.at, e.event ->> 'kind' AS "kind!"
         FROM (SELECT * FROM realtime_events WHERE tenant_id = $1 ORDER BY tenant_id, xid DESC, id DESC LIMIT 5000) r
         CROSS JOIN LATERAL jsonb_array_elements(r.events) e(event)
-        WHERE r.events @> jsonb_build_array(jsonb_build_object('message', $2::text)) AND e.event ->> 'message' = $2 ORDER BY r.at LIMIT 20
+        WHERE r.at >= $3 AND r.events @> jsonb_build_array(jsonb_build_object('message', $2::text)) AND e.event ->> 'message' = $2 ORDER BY r.at LIMIT 20
         "#,
         tenant,
-        message.to_string()
+        message.to_string(),
+        since
     )
     .fetch_all(conn)
     .await?;

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// Rows of a table that one question looks at, at most.
-const WINDOW: i64 = 5_000;
+const WINDOW: i64 = 3_000;
 
 /// Which jobs. Conditions that are absent hold for all.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ pub struct Search {
     pub kind: Option<String>,
     pub queue: Option<String>,
     pub tenant: Option<i32>,
-    /// Part of the text of an error, in any case.
+    /// Part of what the last error says, in any case.
     pub error: Option<String>,
     /// One of these is named in the arguments: ids of messages, events, conversations, documents.
     pub about: Vec<Uuid>,
@@ -155,7 +155,7 @@ async fn live(conn: &mut PgConnection, search: &Search, limit: i64) -> Result<Pa
         FROM (SELECT * FROM jobs WHERE ($2::timestamptz IS NULL OR id >= first_id_at($2)) AND ($3::timestamptz IS NULL OR id < first_id_at($3))
                 AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $1) w
         WHERE ($5::text IS NULL OR state = $5) AND (NOT $6 OR run_at IS NOT NULL) AND ($7::text IS NULL OR kind = $7) AND ($8::text IS NULL OR queue = $8)
-          AND ($9::int4 IS NULL OR tenant_id = $9) AND ($10::text IS NULL OR lower(errors::text) LIKE $10)
+          AND ($9::int4 IS NULL OR tenant_id = $9) AND ($10::text IS NULL OR lower(errors -> -1 ->> 'message') LIKE $10)
           AND ($11::text[] IS NULL OR args ->> 'message_id' = ANY($11) OR args ->> 'conversation_id' = ANY($11) OR args ->> 'document_id' = ANY($11)
                OR args -> 'event_ids' ?| $11 OR ordering_key = ANY($11))
         ORDER BY id DESC LIMIT $12
@@ -187,7 +187,7 @@ async fn dead(conn: &mut PgConnection, search: &Search, limit: i64) -> Result<Pa
         FROM (SELECT * FROM jobs_dead WHERE ($2::timestamptz IS NULL OR id >= first_id_at($2)) AND ($3::timestamptz IS NULL OR id < first_id_at($3))
                 AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $1) w
         WHERE ($5::text IS NULL OR kind = $5) AND ($6::text IS NULL OR queue = $6)
-          AND ($7::int4 IS NULL OR tenant_id = $7) AND ($8::text IS NULL OR lower(errors::text) LIKE $8)
+          AND ($7::int4 IS NULL OR tenant_id = $7) AND ($8::text IS NULL OR lower(errors -> -1 ->> 'message') LIKE $8)
           AND ($9::text[] IS NULL OR args ->> 'message_id' = ANY($9) OR args ->> 'conversation_id' = ANY($9) OR args ->> 'document_id' = ANY($9)
                OR args -> 'event_ids' ?| $9 OR ordering_key = ANY($9))
         ORDER BY id DESC LIMIT $10
@@ -217,7 +217,7 @@ async fn done(conn: &mut PgConnection, search: &Search, limit: i64) -> Result<Pa
         FROM (SELECT * FROM jobs_done WHERE ($2::timestamptz IS NULL OR id >= first_id_at($2)) AND ($3::timestamptz IS NULL OR id < first_id_at($3))
                 AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $1) w
         WHERE ($5::text IS NULL OR state = $5) AND ($6::text IS NULL OR kind = $6) AND ($7::text IS NULL OR queue = $7)
-          AND ($8::int4 IS NULL OR tenant_id = $8) AND ($9::text IS NULL OR lower(errors::text) LIKE $9)
+          AND ($8::int4 IS NULL OR tenant_id = $8) AND ($9::text IS NULL OR lower(errors -> -1 ->> 'message') LIKE $9)
           AND ($10::text[] IS NULL OR args ->> 'message_id' = ANY($10) OR args ->> 'conversation_id' = ANY($10) OR args ->> 'document_id' = ANY($10)
                OR args -> 'event_ids' ?| $10)
         ORDER BY id DESC LIMIT $11

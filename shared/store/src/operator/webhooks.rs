@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// Rows that one question looks at, at most.
-const WINDOW: i64 = 5_000;
+const WINDOW: i64 = 3_000;
 
 /// Which webhooks. Conditions that are absent hold for all.
 #[derive(Clone, Debug, Default)]
