@@ -82,7 +82,9 @@ pub fn pausable(what: &str) -> Result<(), String> {
         Some(("kind", name)) if find(name).is_none() => {
             Err(format!("there is no kind {name}; there are: {}", list(ALL.iter().map(|kind| kind.name).collect())))
         }
-        Some(("tenant", id)) if !id.parse::<i32>().is_ok_and(|id| id > 0) => Err(format!("a tenant is named by its number, not {id}")),
+        Some(("tenant", id)) if !id.parse::<i32>().is_ok_and(|number| number > 0 && number.to_string() == id) => {
+            Err(format!("a tenant is named by its number, not {id}"))
+        }
         Some(("channel", id)) if id.parse::<Uuid>().map_or(true, |uuid| uuid.to_string() != id) => {
             Err(format!("a channel is named by its id in lower case, not {id}"))
         }
@@ -104,8 +106,19 @@ mod tests {
         for good in ["queue:webhooks", "kind:probe", "tenant:7", "worker:host", &format!("channel:{id}")] {
             assert_eq!(pausable(good), Ok(()), "{good}");
         }
-        for bad in ["webhooks", "queue:webhook", "kind:", "tenant:x", "tenant:-1", "channel:7", "worker:", "worker:a:1", "planet:mars", ""]
-        {
+        for bad in [
+            "webhooks",
+            "queue:webhook",
+            "kind:",
+            "tenant:x",
+            "tenant:-1",
+            "tenant:07",
+            "channel:7",
+            "worker:",
+            "worker:a:1",
+            "planet:mars",
+            "",
+        ] {
             pausable(bad).unwrap_err();
         }
     }

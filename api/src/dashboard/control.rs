@@ -16,6 +16,9 @@ use store::{operator::pauses, operator_jobs::Actor};
 /// Pauses `what`. False: it was paused.
 pub(super) async fn pause(app: &App, actor: &Actor, what: &str) -> Result<bool, ApiError> {
     kinds::pausable(what).map_err(|problem| ApiError::invalid_field("what", problem))?;
+    if !pauses::exists(&app.operator, what).await? {
+        return Err(ApiError::invalid_field("what", format!("there is no {}", what.replacen(':', " ", 1))));
+    }
     let changed = pauses::hold(&app.operator, actor, what).await?;
     app.pulse.forget().await;
     Ok(changed)

@@ -87,13 +87,18 @@ impl Handler for PageGate {
 
 async fn open(req: &Request, depot: &Depot) -> Result<Option<Viewer>, ApiError> {
     let app = App::of(depot)?;
-    if *req.method() != Method::GET && !is_same_origin(req, &app.public_url) {
-        return Err(ApiError::forbidden("This form comes from another site"));
+    if *req.method() != Method::GET {
+        must_be_ours(req, &app)?;
     }
     let Some(token) = form::cookie(req.headers(), session::COOKIE) else { return Ok(None) };
     let active = !req.uri().path().ends_with("/live");
     let found = session::find(&app, token, active).await?;
     Ok(found.map(|found| Viewer { name: found.actor, may_act: found.may_act, csrf: session::csrf(token) }))
+}
+
+/// Refuses forms of other sites.
+pub(super) fn must_be_ours(req: &Request, app: &App) -> Result<(), ApiError> {
+    if is_same_origin(req, &app.public_url) { Ok(()) } else { Err(ApiError::forbidden("This form comes from another site")) }
 }
 
 /// Browsers name the page's origin with every form; a client that names none is not a browser. A proxy may have changed the host that was asked: then the origin

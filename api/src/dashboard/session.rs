@@ -1,6 +1,6 @@
 //! Signing in to the pages: with `ADMIN_TOKEN`, or as a user who is an operator of the platform. The session is a random cookie, known here by its hash.
 
-use super::{form, layout, layout::Html};
+use super::{form, gate, layout, layout::Html};
 use crate::{ApiError, App, middleware::rate_limit::Budget, request::ClientAddress};
 use aws_lc_rs::digest;
 use maud::{Markup, html};
@@ -28,8 +28,10 @@ const LASTS: Duration = Duration::from_hours(12);
 static ATTEMPTS: Semaphore = Semaphore::const_new(8);
 const WRONG_TAKES: Duration = Duration::from_millis(700);
 
-fn hash(token: &str) -> Vec<u8> {
-    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec()
+/// What the database knows a cookie by. Another `ADMIN_TOKEN` ends all sessions: whoever knew the old one is out.
+fn hash(app: &App, token: &str) -> Vec<u8> {
+    let admin_token = app.admin_token.as_ref().map_or("", Secret::expose);
+    digest::digest(&digest::SHA256, format!("{admin_token}\0{token}").as_bytes()).as_ref().to_vec()
 }
 
 /// What forms of a session carry: whoever has it knows the cookie, and the cookie cannot be found from it.
@@ -39,7 +41,7 @@ pub(super) fn csrf(token: &str) -> String {
 
 /// The session of a cookie. `active`: this is a use of it.
 pub(super) async fn find(app: &App, token: &str, active: bool) -> Result<Option<OperatorSession>, ApiError> {
-    Ok(sessions::find(&app.operator, &hash(token), IDLE, active).await?)
+    Ok(sessions::find(&app.operator, &hash(app, token), IDLE, active).await?)
 }
 
 /// The form.
@@ -76,6 +78,7 @@ fn sign_in_page(next: &str, problem: Option<&str>, status: StatusCode) -> Html {
 #[handler]
 pub(super) async fn sign_in(req: &mut Request, res: &mut Response, depot: &mut salvo::Depot) -> Result<(), ApiError> {
     let app = App::of(depot)?;
+    gate::must_be_ours(req, &app)?;
     let address = ClientAddress::of(&app, req).0;
     let fields = form::Form::read(req).await?;
     let next = next(fields.get("next").map(str::to_owned));
@@ -100,7 +103,7 @@ pub(super) async fn sign_in(req: &mut Request, res: &mut Response, depot: &mut s
     OsRng.try_fill_bytes(&mut random).map_err(|error| ApiError::internal(&error))?;
     let token = hex::encode(random);
     let mut tx = app.operator.begin().await.map_err(StoreError::from)?;
-    sessions::open(&mut tx, &hash(&token), &session, user, LASTS).await?;
+    sessions::open(&mut tx, &hash(&app, &token), &session, user, LASTS).await?;
     let actor = Actor { name: session.actor, reason: None };
     sessions::note(&mut tx, &actor, "session.open", &json!({"address": address})).await?;
     tx.commit().await.map_err(StoreError::from)?;
@@ -138,12 +141,12 @@ async fn by_password(
 pub(super) async fn sign_out(req: &mut Request, res: &mut Response, depot: &mut salvo::Depot) -> Result<(), ApiError> {
     let app = App::of(depot)?;
     let form = form::Form::read(req).await?;
-    let viewer = depot.get_typed::<super::gate::Viewer>().cloned().map_err(|_| ApiError::unauthorized())?;
+    let viewer = depot.get_typed::<gate::Viewer>().cloned().map_err(|_| ApiError::unauthorized())?;
     if !viewer.sent(form.get("csrf").unwrap_or_default()) {
         return Err(ApiError::forbidden("This form is not one of your session: load the page again"));
     }
     if let Some(token) = form::cookie(req.headers(), COOKIE) {
-        sessions::close(&app.operator, &hash(token)).await?;
+        sessions::close(&app.operator, &hash(&app, token)).await?;
     }
     set_cookie(res, &format!("{COOKIE}=; Path=/ops; Max-Age=0; HttpOnly; SameSite=Strict"));
     form::go(res, "/ops/sign-in", "");

@@ -65,6 +65,16 @@ pub(super) struct WebhookQuery {
     pub before: Option<String>,
 }
 
+impl WebhookQuery {
+    fn unroutable(&self) -> Result<bool, ApiError> {
+        match self.state.as_deref().map(str::trim) {
+            None | Some("") => Ok(false),
+            Some("unroutable") => Ok(true),
+            Some(_) => Err(ApiError::invalid_field("state", "must be unroutable, or left out")),
+        }
+    }
+}
+
 /// Finds webhooks, and where to go on.
 pub(super) async fn search(app: &App, query: &WebhookQuery, limit: i64) -> Result<(Vec<Webhook>, Option<RawEventId>), ApiError> {
     let text = |text: &Option<String>| text.clone().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
@@ -73,9 +83,6 @@ pub(super) async fn search(app: &App, query: &WebhookQuery, limit: i64) -> Resul
     {
         return Err(ApiError::invalid_field("source", "is not a kind of channel"));
     }
-    if text(&query.state).is_some_and(|state| state != "unroutable") {
-        return Err(ApiError::invalid_field("state", "must be unroutable, or left out"));
-    }
     let before = text(&query.before)
         .map(|id| crate::request::parse_uuid(&id).ok_or_else(|| ApiError::invalid_field("before", "must be a UUID")))
         .transpose()?;
@@ -83,7 +90,7 @@ pub(super) async fn search(app: &App, query: &WebhookQuery, limit: i64) -> Resul
         source: text(&query.source),
         channel: text(&query.channel),
         tenant: query.tenant,
-        unroutable: text(&query.state).is_some(),
+        unroutable: query.unroutable()?,
         text: text(&query.text),
         from: time("from", query.from.as_deref())?,
         to: time("to", query.to.as_deref())?,
@@ -139,7 +146,7 @@ pub(super) async fn list_page(
                 @if viewer.may_act() {
                     p {
                         button type="submit" { "Replay those chosen…" }
-                        " or " a href={ "/ops/webhooks/replay?" (own) } { "all that match this search…" }
+                        @if !own.is_empty() { " or " a href={ "/ops/webhooks/replay?" (own) } { "all that match this search…" } }
                     }
                 }
             }
@@ -221,14 +228,18 @@ pub(super) fn filter_of(query: &WebhookQuery, ids: Vec<Uuid>, now: DateTime<Utc>
         ));
     }
     let (from, to) = (time("from", query.from.as_deref())?, time("to", query.to.as_deref())?);
+    let (source, channel, unroutable) = (text(&query.source), text(&query.channel), query.unroutable()?);
+    if source.is_none() && channel.is_none() && query.tenant.is_none() && !unroutable && from.is_none() && to.is_none() {
+        return Err(ApiError::invalid_field("", "Say which webhooks: choose some, or name a time, channel, source, tenant or state"));
+    }
     Ok(ReplayFilter {
         ids: Vec::new(),
         from,
         // What arrives from now on is not part of it.
         to: Some(to.map_or(now, |to| to.min(now))),
-        channel: text(&query.channel),
-        unroutable: text(&query.state).is_some(),
-        source: text(&query.source),
+        channel,
+        unroutable,
+        source,
         tenant: query.tenant,
     })
 }

@@ -51,7 +51,16 @@ async fn what_is_paused_waits_also_through_a_restart_while_the_rest_goes_on() {
     assert_eq!((&listed["pauses"][0]["what"], &listed["pauses"][0]["reason"]), (&json!("kind:probe"), &json!("poison")));
     app.ops("POST", "resume", json!({"what": "kind:probe"})).await.expect(200);
     until("the kind goes on", async || done(&app, 1).await == 25).await;
-    for bad in ["queue:none", "kind:none", "tenant:x", "channel:7", "planet:mars", ""] {
+    for bad in [
+        "queue:none",
+        "kind:none",
+        "tenant:x",
+        "tenant:99999",
+        "channel:7",
+        "channel:0190f3a0-0000-7000-8000-000000000001",
+        "planet:mars",
+        "",
+    ] {
         app.ops("POST", "pauses", json!({"what": bad})).await.expect(400);
     }
     let acts = app.db.texts("SELECT act || ' ' || (subject ->> 'what') || ' ' || coalesce(reason, '-') FROM operator_acts WHERE act <> 'session.open' ORDER BY id").await;

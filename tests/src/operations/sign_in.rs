@@ -94,6 +94,18 @@ async fn wrong_secrets_forged_cookies_and_ended_sessions_do_not_open() {
 }
 
 #[tokio::test]
+async fn another_admin_token_ends_the_sessions_of_the_old_one() {
+    let mut app = App::start_api_only().await;
+    let operator = Operator::of(&app).await;
+    app.api.take().unwrap().kill();
+    app.set("ADMIN_TOKEN", "another token of the tests");
+    app.start_api().await;
+    let back = Operator { cookie: operator.cookie, ..Operator::stranger(&app) };
+    assert_eq!(back.get("/ops").await.status, 303);
+    assert_eq!(back.post("/ops/sign-in", &[("secret", ADMIN_TOKEN)]).await.status, 401);
+}
+
+#[tokio::test]
 async fn guessing_is_slowed_down() {
     let mut app = App::without_processes(Database::create().await, &[("RATE_LIMIT_SIGN_IN_PER_MIN", "2")]).await;
     app.start_api().await;
@@ -129,6 +141,9 @@ async fn forms_of_other_sites_and_without_the_sessions_mark_do_nothing() {
     assert_eq!(app.db.count("SELECT count(*) FROM job_pauses").await, 0);
     assert_eq!(operator.submit("/ops/control", &pause).await.status, 303);
     assert_eq!(app.db.count("SELECT count(*) FROM job_pauses").await, 1);
+    let sign_in = app.http.post(app.url("/ops/sign-in")).header("origin", "https://evil.example");
+    let sign_in = sign_in.header("content-type", "application/x-www-form-urlencoded").body(format!("secret={ADMIN_TOKEN}"));
+    assert_eq!(sign_in.send().await.unwrap().status(), 403, "nobody is signed in by another site");
     let json = app.http.post(app.url("/ops/control")).header("cookie", &operator.cookie).json(&json!({"what": "queue:probes"}));
     assert_eq!(json.send().await.unwrap().status(), 415);
     let large = "x".repeat(300_000);

@@ -105,6 +105,13 @@ async fn a_replay_is_tried_first_and_writes_only_what_is_missing() {
         app.ops("POST", "webhooks/replay", bad).await.expect(400);
     }
     app.ops("POST", "webhooks/replay", json!({"ids": ["01900000-0000-7000-8000-0000000000ff"]})).await.expect(404);
+    // Whoever chose none does not mean all.
+    for nothing in
+        ["/ops/webhooks/replay", "/ops/webhooks/replay?source=&from=", "/ops/webhooks/replay?id=x", "/ops/webhooks/replay?state=x"]
+    {
+        assert_eq!(operator.get(nothing).await.status, 400, "{nothing}");
+        assert_eq!(operator.submit(nothing, &[("per_second", "10")]).await.status, 400, "{nothing}");
+    }
 }
 
 #[tokio::test]

@@ -95,16 +95,6 @@ impl ReplayBody {
             to: self.to.clone(),
             before: None,
         };
-        if ids.is_empty()
-            && self.source.is_none()
-            && self.channel.is_none()
-            && self.tenant.is_none()
-            && !self.unroutable
-            && self.from.is_none()
-            && self.to.is_none()
-        {
-            return Err(ApiError::invalid_field("", "Say which webhooks: ids, from, to, source, channel, tenant or unroutable"));
-        }
         webhooks::filter_of(&query, ids, now)
     }
 }

@@ -7,6 +7,9 @@ use store::{PgPool, operator::pauses, operator_jobs::Actor};
 
 pub(super) async fn pause(pool: &PgPool, actor: &Actor, what: &str) -> Result<(), CliError> {
     let what = known(what)?;
+    if !pauses::exists(pool, &what).await? {
+        return Err(CliError::Usage(format!("there is no {}", what.replacen(':', " ", 1))));
+    }
     let changed = pauses::hold(pool, actor, &what).await?;
     console::line(&if changed {
         format!("paused: {what} (what runs ends; nothing new starts)")

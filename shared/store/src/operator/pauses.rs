@@ -31,6 +31,21 @@ pub async fn is_held(pool: &PgPool, what: &str) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM job_pauses WHERE what = $1) AS "held!""#, what).fetch_one(pool).await?)
 }
 
+/// Is there such a tenant, or such a channel? Everything else may be held before it is there.
+pub async fn exists(pool: &PgPool, what: &str) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT CASE split_part($1, ':', 1)
+                 WHEN 'tenant' THEN EXISTS (SELECT FROM tenants WHERE id = split_part($1, ':', 2)::int4)
+                 WHEN 'channel' THEN EXISTS (SELECT FROM channel_instances WHERE id = split_part($1, ':', 2)::uuid)
+                 ELSE true END AS "exists!"
+        "#,
+        what
+    )
+    .fetch_one(pool)
+    .await?)
+}
+
 /// Holds `what`. False: it was held already.
 pub async fn hold(pool: &PgPool, actor: &Actor, what: &str) -> Result<bool, StoreError> {
     let mut tx = pool.begin().await?;
