@@ -57,6 +57,10 @@ pub async fn run(args: &LabArgs, operators: &Operators) -> Result<Report> {
         .replace("{dead}", &operators.dead.to_string())
         .replace("{done}", &operators.done.to_string());
     lab.database.client.batch_execute(&sql).await.context("seeding")?;
+    // The rows are a day's: autovacuum would have seen them long ago.
+    for table in ["jobs", "jobs_dead", "jobs_done", "queue_samples"] {
+        lab.database.client.batch_execute(&format!("VACUUM (ANALYZE) {table}")).await.context("vacuuming what was seeded")?;
+    }
     let mut running = lab.start(WEBHOOKS).await?;
     let requests = MadeOnDemand { workload: workload.clone(), target: Target::new(running.address, WEBHOOK_PATH, APP_SECRET) };
     let load = tokio::spawn(send(plan(running.address, 32, Some(f64::from(operators.rate)), 50), requests));

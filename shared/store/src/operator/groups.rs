@@ -28,16 +28,26 @@ pub struct DeadGroup {
     pub sample_error: Option<String>,
 }
 
-/// All groups, the latest first. One index probe each, and a count that reads the index alone.
+/// All groups, the latest first.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<DeadGroup>, StoreError> {
+    read(conn, None).await
+}
+
+/// One group.
+pub async fn find(conn: &mut PgConnection, fingerprint: &str) -> Result<Option<DeadGroup>, StoreError> {
+    Ok(read(conn, Some(fingerprint)).await?.into_iter().next())
+}
+
+/// One index probe for each group, and a count that reads the index alone.
+async fn read(conn: &mut PgConnection, only: Option<&str>) -> Result<Vec<DeadGroup>, StoreError> {
     let mut groups = sqlx::query_as!(
         DeadGroup,
         r#"
         WITH RECURSIVE f AS (
-          (SELECT fingerprint FROM jobs_dead ORDER BY fingerprint LIMIT 1)
+          (SELECT fingerprint FROM jobs_dead WHERE $3::text IS NULL OR fingerprint = $3 ORDER BY fingerprint LIMIT 1)
           UNION ALL
           SELECT n.fingerprint FROM f CROSS JOIN LATERAL (
-            SELECT d.fingerprint FROM jobs_dead d WHERE d.fingerprint > f.fingerprint ORDER BY d.fingerprint LIMIT 1) n)
+            SELECT d.fingerprint FROM jobs_dead d WHERE $3::text IS NULL AND d.fingerprint > f.fingerprint ORDER BY d.fingerprint LIMIT 1) n)
         SELECT f.fingerprint AS "fingerprint!", l.kind AS "kind!", l.queue AS "queue!", l.died_at AS "last_at!", l.id AS "sample_id!",
                l.errors -> -1 ->> 'message' AS sample_error,
                (SELECT count(*) FROM (SELECT FROM jobs_dead d WHERE d.fingerprint = f.fingerprint LIMIT $2) c) AS "count!",
@@ -49,7 +59,8 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<DeadGroup>, StoreError>
         LIMIT $1
         "#,
         GROUPS,
-        COUNTED
+        COUNTED,
+        only
     )
     .fetch_all(conn)
     .await?;
@@ -57,12 +68,7 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<DeadGroup>, StoreError>
     Ok(groups)
 }
 
-/// One group.
-pub async fn find(conn: &mut PgConnection, fingerprint: &str) -> Result<Option<DeadGroup>, StoreError> {
-    Ok(list(conn).await?.into_iter().find(|group| group.fingerprint == fingerprint))
-}
-
-/// Its dead letters, the latest first; with `before`, those that died before that (and by id among equals).
+/// A group's dead letters, the latest first; with `before`, those that died before that (and by id among equals).
 pub async fn letters(
     conn: &mut PgConnection,
     fingerprint: &str,
