@@ -30,7 +30,11 @@ COMMENT ON TABLE job_pauses IS 'What an operator holds: `queue:NAME`, `kind:KIND
 ALTER TABLE tenants ADD COLUMN paused_at timestamptz;
 COMMENT ON COLUMN tenants.paused_at IS 'An operator has paused the tenant (job_pauses): what comes for it is held.';
 INSERT INTO job_pauses (what, paused_at, paused_by) SELECT 'queue:' || queue, paused_at, 'before' FROM job_queues WHERE paused_at IS NOT NULL;
-DROP TABLE job_queues;
+COMMENT ON TABLE job_queues IS 'Read by workers of the version before, which may still run: what is paused now is in job_pauses.';
+ALTER TABLE jobs ADD COLUMN canary boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN jobs.canary IS 'Runs even while its kind is paused: an operator wants to see one run.';
+-- A group of dead letters is released and given up in the order of ids.
+CREATE INDEX jobs_dead_group ON jobs_dead (fingerprint, id);
 
 CREATE TABLE processes (
   id          uuid PRIMARY KEY,

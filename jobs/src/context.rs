@@ -110,6 +110,8 @@ pub struct JobContext {
     pub attempt: i16,
     /// The most crashes that any of the jobs has behind it.
     pub crashes: i16,
+    /// How long (the longest of) the jobs was put off by waits that count, since it last failed or was made.
+    pub waited: Duration,
     /// The traceparent of (the first of) the jobs.
     pub trace: Option<String>,
     enqueued: Mutex<BTreeSet<(&'static str, TenantId)>>,
@@ -128,6 +130,7 @@ impl JobContext {
             is_last_attempt: jobs.iter().any(|job| job.attempt >= job.max_attempts),
             attempt: jobs.iter().map(|job| job.attempt).max().unwrap_or(0),
             crashes: jobs.iter().map(|job| job.crashes).max().unwrap_or(0),
+            waited: Duration::try_from_secs_f64(jobs.iter().map(|job| job.put_off_seconds).fold(0.0, f64::max)).unwrap_or_default(),
             trace: jobs.iter().find_map(|job| job.trace.clone()),
             enqueued: Mutex::default(),
             told: Mutex::default(),

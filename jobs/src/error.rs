@@ -26,9 +26,14 @@ pub enum JobError {
     /// Not now: a pause, a limit, a turn to wait for. Costs nothing.
     #[error("snoozed for {0:?}")]
     Snooze(Duration),
-    /// The same, for a reason that people may want to know: it is kept with the job, once however often it waits for it.
+    /// The same, for a reason that people may want to know: the job keeps it, and how long it has waited by now.
     #[error("{reason}")]
-    Wait { delay: Duration, reason: String },
+    Wait {
+        delay: Duration,
+        reason: String,
+        /// This is time in which it should have gone: see [`crate::JobContext::waited`].
+        counts: bool,
+    },
     /// Not the job's fault: the database was away or busy. Costs nothing.
     #[error(transparent)]
     Surroundings(StoreError),
@@ -50,7 +55,11 @@ impl JobError {
     pub fn describe(&self, attempt: i16) -> Value {
         // Bounded: a message may quote a whole statement.
         let message: String = self.to_string().chars().take(2_000).collect();
-        json!({"class": self.class(), "message": message, "attempt": attempt})
+        let mut row = json!({"class": self.class(), "message": message, "attempt": attempt});
+        if let Self::Wait { delay, counts, .. } = self {
+            row["waited_s"] = json!(if *counts { delay.as_secs_f64() } else { 0.0 });
+        }
+        row
     }
 
     /// The dead letter that job `id` of `kind` becomes with this error.

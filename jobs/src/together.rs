@@ -58,7 +58,7 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_comes_while_one_is_worked_on_is_done_in_one_go() {
         let lots = Arc::new(AtomicUsize::new(0));
         let counted = lots.clone();

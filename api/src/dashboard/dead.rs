@@ -17,7 +17,7 @@ use store::{
     operator::{
         groups::{self, COUNTED, DeadGroup},
         paced::{self, Work},
-        reading,
+        pauses, reading,
     },
     operator_jobs::{self, Actor, JobFilter},
 };
@@ -134,7 +134,7 @@ fn acts(group: &DeadGroup, viewer: &Viewer, paused: bool) -> Markup {
                 button type="submit" name="act" value="release" { "Release all " (counted(group)) } " "
                 button type="submit" name="act" value="discard" class="danger" { "Discard all" }
             }
-            p class="dim" { "A release stops by itself when its jobs die again." }
+            p class="dim" { "A release stops by itself when its jobs die again while it goes on." }
         }
     }
 }
@@ -143,19 +143,38 @@ fn acts(group: &DeadGroup, viewer: &Viewer, paused: bool) -> Markup {
 pub(super) async fn begin(app: &App, actor: &Actor, fingerprint: &str, discard: bool, per_second: i64) -> Result<Uuid, ApiError> {
     let group = groups::find(&mut *reading(&app.operator).await?, fingerprint).await?.ok_or_else(|| ApiError::not_found("Group"))?;
     let filter = JobFilter { fingerprint: Some(fingerprint.to_owned()), ..JobFilter::default() };
+    if !discard {
+        // They would wait, and then run all at once.
+        for (what, name) in [("kind", &group.kind), ("queue", &group.queue)] {
+            if pauses::is_held(&app.operator, &format!("{what}:{name}")).await? {
+                return Err(is_paused(what, name));
+            }
+        }
+    }
     let work = if discard { Work::Discard(filter) } else { Work::Retry(filter) };
     Ok(paced::begin(&app.operator, actor, &work, i32::try_from(per_second).unwrap_or(1), group.count).await?)
 }
 
-/// Runs the group's latest dead letter again, alone.
+fn is_paused(what: &str, name: &str) -> ApiError {
+    ApiError::conflict("paused", format!("The {what} {name} is paused: resume it first"))
+}
+
+/// Runs the group's latest dead letter again, alone, even while its kind is paused.
 pub(super) async fn canary(app: &App, actor: &Actor, fingerprint: &str) -> Result<JobId, ApiError> {
     let mut tx = reading(&app.operator).await?;
     let letters = groups::letters(&mut tx, fingerprint, None, PAGE).await?;
     drop(tx);
-    // The latest one whose work is not queued already.
+    // The latest one whose work is not queued already, of a tenant that is not paused.
+    let pauses = pauses::list(&mut *app.operator_conn().await?).await?;
+    let held = |what: &str| pauses.iter().any(|pause| pause.what == what);
     for letter in letters {
-        let only = JobFilter { ids: vec![JobId(letter.id)], ..JobFilter::default() };
-        if operator_jobs::retry(&app.operator, actor, &only, None, 1).await?.affected > 0 {
+        if held(&format!("queue:{}", letter.queue)) {
+            return Err(is_paused("queue", &letter.queue));
+        }
+        if held(&format!("tenant:{}", letter.tenant_id)) {
+            continue;
+        }
+        if operator_jobs::canary(&app.operator, actor, JobId(letter.id)).await? {
             app.pulse.forget().await;
             return Ok(JobId(letter.id));
         }

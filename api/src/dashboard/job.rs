@@ -120,7 +120,7 @@ fn actions(job: &JobDetail, viewer: &Viewer, args: &str) -> Markup {
                 }
                 form method="post" action=(here) {
                     (layout::form_fields(viewer))
-                    label { "Priority (lower runs sooner)" input name="priority" type="number" min="-100" max="100" value=(job.priority.unwrap_or(0)) required; }
+                    label { "Priority (lower runs sooner)" input name="priority" type="number" min="-10" max="10" value=(job.priority.unwrap_or(0)) required; }
                     (layout::reason_field())
                     button type="submit" name="act" value="priority" { "Change" }
                 }
@@ -204,7 +204,7 @@ pub(super) async fn post(req: &mut Request, res: &mut Response, depot: &mut Depo
         Some("cancel") => Act::Cancel,
         Some("now") => Act::Snooze(Duration::ZERO),
         Some("snooze") => Act::Snooze(Duration::from_secs(form.number("minutes", (1, 43_200))?.unsigned_abs() * 60)),
-        Some("priority") => Act::Priority(i16::try_from(form.number("priority", (-100, 100))?).unwrap_or_default()),
+        Some("priority") => Act::Priority(i16::try_from(form.number("priority", (-10, 10))?).unwrap_or_default()),
         Some("edit") => {
             let args = serde_json::from_str(form.need("args")?);
             Act::Edit(args.map_err(|error| ApiError::invalid_field("args", format!("are not JSON: {error}")))?)

@@ -73,7 +73,7 @@ impl Pulse {
         {
             return Ok(snapshot.clone());
         }
-        let slow = last.as_ref().map(|(_, snapshot)| snapshot.slow.clone()).filter(|slow| slow.read_at.elapsed() < SLOW_FRESH);
+        let slow = last.as_ref().map(|(_, snapshot)| snapshot.slow.clone());
         let snapshot = Arc::new(read(&self.pool, slow).await?);
         *last = Some((Instant::now(), snapshot.clone()));
         Ok(snapshot)
@@ -94,11 +94,15 @@ async fn read(pool: &PgPool, slow: Option<Arc<Slow>>) -> Result<Snapshot, StoreE
     let pauses = pauses::list(&mut tx).await?;
     let running = overview::running(&mut tx, RUNNING).await?;
     let slow = match slow {
-        Some(slow) => slow,
-        None => Arc::new(Slow {
+        Some(slow) if slow.read_at.elapsed() < SLOW_FRESH => slow,
+        known => Arc::new(Slow {
             tenants: overview::tenants(&mut tx, &names, TENANTS).await?,
             channels: overview::channels(&mut tx, CHANNELS).await?,
-            groups: groups::list(&mut tx).await?,
+            groups: match groups::list(&mut tx).await {
+                // So many died that they cannot be counted in time: what was known is better than no page.
+                Err(error) if error.timed_out() => known.ok_or(error)?.groups.clone(),
+                groups => groups?,
+            },
             read_at: Instant::now(),
         }),
     };

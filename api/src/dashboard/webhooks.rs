@@ -17,6 +17,7 @@ use maud::{Markup, html};
 use salvo::{Depot, Request, Response, Writer, handler, oapi::ToParameters};
 use serde::Deserialize;
 use serde_json::Value;
+use std::time::Duration;
 use store::{
     StoreError,
     operator::{
@@ -29,6 +30,7 @@ use store::{
     operator_jobs::{Actor, JobRow},
     operator_replay::{self, ReplayFilter},
 };
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 const PAGE: i64 = 50;
@@ -38,6 +40,9 @@ pub(super) const FASTEST: i64 = 1_000;
 const SHOWN_BYTES: usize = 48 * 1024;
 /// Rows of a difference that are shown.
 const SHOWN_ROWS: usize = 40;
+/// So long a dry run may take.
+const LONGEST_DRY_RUN: Duration = Duration::from_secs(3);
+static DRY_RUNS: Semaphore = Semaphore::const_new(1);
 /// A try that lost a race is made again, so often.
 const TRIES: u32 = 4;
 /// A replay of more than this is counted no further beforehand.
@@ -253,7 +258,14 @@ pub(super) async fn try_out(app: &App, filter: &ReplayFilter) -> Result<(i64, Pr
     let mut tries = 0;
     loop {
         tries += 1;
-        match preview::preview(&app.operator, &ids, ttl).await {
+        // Rows are locked meanwhile: one at a time, and not for long.
+        let turn = DRY_RUNS.acquire().await.map_err(|error| ApiError::internal(&error))?;
+        let tried = tokio::time::timeout(LONGEST_DRY_RUN, preview::preview(&app.operator, &ids, ttl)).await;
+        drop(turn);
+        let Ok(tried) = tried else {
+            return Err(ApiError::conflict("too_slow", "To try this took more than three seconds: choose fewer webhooks, or try again"));
+        };
+        match tried {
             Ok(preview) => return Ok((count, preview)),
             Err(StoreError::Stale(_) | StoreError::Conflict(_)) if tries < TRIES => {}
             Err(StoreError::Data(error)) => {
@@ -288,12 +300,13 @@ pub(super) async fn plan(
     query: Query<WebhookQuery>,
 ) -> Result<Html, ApiError> {
     let app = App::of(depot)?;
+    viewer.must_act()?;
     let filter = filter_of(&query.0, chosen(req), app.clock.now())?;
     let (count, preview) = try_out(&app, &filter).await?;
     let body = html! {
         p { strong { (format::count(count)) } " webhooks would be processed once more." @if u64::try_from(count).unwrap_or(0) > preview.events as u64 { " What follows is about the first " (preview.events) "." } }
         (difference(&preview))
-        @if viewer.may_act() && count > 0 {
+        @if count > 0 {
             form method="post" action={ "/ops/webhooks/replay?" (req.uri().query().unwrap_or_default()) } {
                 (layout::form_fields(&viewer))
                 label { "Webhooks a second" input name="per_second" type="number" min="1" max=(FASTEST) value="50" required; }

@@ -10,11 +10,6 @@ pub(super) fn sole_owner(naming: ChannelNaming, channel_ids: &[String], channels
     owners.all(|owner| owner == Some(first)).then_some(first)
 }
 
-/// In whose lane the webhook waits: the first tenant who has one of the channels, for a job writes the parts of all.
-pub(super) fn first_owner(naming: ChannelNaming, channel_ids: &[String], channels: &FoundChannels) -> Option<TenantId> {
-    channel_ids.iter().find_map(|id| channels.get(naming, id).map(|found| found.channel.tenant_id))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,17 +19,13 @@ mod tests {
     const NAMING: ChannelNaming = ChannelNaming::ExternalId(ChannelType::WhatsApp);
 
     fn owner(ids: &[&str]) -> Option<i32> {
-        owners(ids).0
-    }
-
-    fn owners(ids: &[&str]) -> (Option<i32>, Option<i32>) {
         let mut channels = FoundChannels::default();
         for (id, tenant) in [("a", 1), ("b", 1), ("c", 2)] {
             let channel = ChannelRef { tenant_id: TenantId(tenant), id: ChannelInstanceId::generate(), kind: ChannelType::WhatsApp };
             channels.insert(NAMING, id.to_owned(), FoundChannel { channel, enabled: true });
         }
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-        (sole_owner(NAMING, &ids, &channels).map(|tenant| tenant.0), first_owner(NAMING, &ids, &channels).map(|tenant| tenant.0))
+        sole_owner(NAMING, &ids, &channels).map(|tenant| tenant.0)
     }
 
     #[test]
@@ -48,12 +39,5 @@ mod tests {
         for ids in [&["c", "a"][..], &["x"], &["x", "a"], &["a", "x"], &[]] {
             assert_eq!(owner(ids), None, "{ids:?}");
         }
-    }
-
-    #[test]
-    fn a_body_waits_in_the_lane_of_the_first_who_is_known() {
-        assert_eq!(["c", "a"].map(|id| owners(&[id, "b"]).1), [Some(2), Some(1)]);
-        assert_eq!(owners(&["x", "c"]).1, Some(2));
-        assert_eq!(owners(&["x"]).1, None);
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Measures,
     backlog::Backlog,
-    channel_owners::{first_owner, sole_owner},
+    channel_owners::sole_owner,
     inbox::{Held, Refusal, Waiter},
     parts::Parts,
 };
@@ -51,8 +51,6 @@ pub(super) struct DatabaseAway;
 
 struct Rows {
     events: Vec<NewRawEvent>,
-    /// In whose lane each waits.
-    lanes: Vec<Option<TenantId>>,
     trace: Option<String>,
 }
 
@@ -115,13 +113,12 @@ impl GroupCommit {
             let named: Vec<_> = events.iter().flat_map(|event| event.channel_ids.iter().map(|id| (event.naming, id.as_str()))).collect();
             in_time(self.channels.resolve(&self.pool, &named)).await?
         };
-        let lanes = events.iter().map(|event| first_owner(event.naming, &event.channel_ids, &channels)).collect();
         for event in &mut events {
             if event.tenant_id.is_none() {
                 event.tenant_id = sole_owner(event.naming, &event.channel_ids, &channels);
             }
         }
-        Ok(Rows { events, lanes, trace: trace.map(|trace| trace.to_string()) })
+        Ok(Rows { events, trace: trace.map(|trace| trace.to_string()) })
     }
 
     /// Writes the rows, in parts if Postgres refuses some of them, and answers part by part.
@@ -167,10 +164,10 @@ impl GroupCommit {
 
     /// Writes one part and returns the lanes of its jobs. A conflict is tried once more.
     async fn accept(&self, rows: &Rows, part: Range<usize>) -> Result<BTreeSet<TenantId>, Failure> {
-        let events = rows.events.get(part.clone()).unwrap_or_default();
-        let lanes = rows.lanes.get(part).unwrap_or_default();
+        let events = rows.events.get(part).unwrap_or_default();
+        // One of several tenants waits in nobody's lane, so that nothing that is done to one of them touches the others.
         let stored: Vec<StoredEvent> =
-            events.iter().zip(lanes).map(|(event, lane)| StoredEvent { id: event.id, tenant_id: *lane, size: event.body.len() }).collect();
+            events.iter().map(|event| StoredEvent { id: event.id, tenant_id: event.tenant_id, size: event.body.len() }).collect();
         let jobs = jobs_for(&stored, self.backlog.lanes(), rows.trace.as_deref());
         match in_time(self.insert(events, &jobs)).await {
             Err(Failure(StoreError::Conflict(_))) => in_time(self.insert(events, &jobs)).await?,

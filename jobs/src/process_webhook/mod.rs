@@ -53,7 +53,7 @@ const UNROUTED_AT_ONCE: i64 = 10_000;
 #[derive(Clone, Copy, Debug)]
 pub struct StoredEvent {
     pub id: RawEventId,
-    /// In whose lane it waits; of several tenants any one. `None`: nobody has its channels (yet).
+    /// Whose it is, and in whose lane it waits. `None`: nobody has its channels (yet), or several have them.
     pub tenant_id: Option<TenantId>,
     /// Of its body, in bytes.
     pub size: usize,

@@ -1,4 +1,4 @@
-//! ResumeWebhooks: a tenant has enabled its webhooks again, so those that were held are processed.
+//! ResumeWebhooks: a tenant has enabled its webhooks again, or an operator has resumed it, so those that were held are processed.
 
 use crate::{
     Done, Job, JobContext, JobError, Policy, new_job,
@@ -33,6 +33,10 @@ impl Job for ResumeWebhooks {
         let mut resumed = 0;
         loop {
             let mut tx = ctx.begin().await?;
+            if held_events::must_wait(&mut tx, self.tenant_id).await? {
+                tracing::info!(tenant = %self.tenant_id, resumed, "the tenant's webhooks are held still, or again");
+                return ctx.commit(tx).await;
+            }
             let taken = held_events::release(&mut tx, self.tenant_id, CHUNK).await?;
             let events = raw_events::sizes(&mut tx, &taken).await?;
             let stored: Vec<_> = events.into_iter().map(|(id, size)| StoredEvent { id, tenant_id: Some(self.tenant_id), size }).collect();
@@ -50,7 +54,7 @@ impl Job for ResumeWebhooks {
     }
 }
 
-/// The job for a tenant that has just enabled its webhooks.
+/// The job for a tenant that has just enabled its webhooks, or was resumed.
 pub fn job_for(tenant_id: TenantId) -> NewJob {
     new_job(tenant_id, &ResumeWebhooks { tenant_id }, None)
 }

@@ -10,7 +10,6 @@ use channels::{
     registry,
     sending::{Account, Answer, Call, Outgoing, Recipient, Refusal, Sender, Then},
 };
-use chrono::TimeDelta;
 use domain::{ChannelInstanceId, ChannelType, MessageId};
 use platform::Secret;
 use serde_json::{Map, Value};
@@ -18,13 +17,16 @@ use std::time::Duration;
 use store::{
     PgConnection, PoolConnection, StoreError,
     channels::{self as stored_channels, Report},
+    operator::pauses,
     sending::{self, Accepted, Begun, Held, Waiting},
 };
 
 /// How long messages wait for a provider that is away, or for a channel that somebody must see to.
-const PATIENCE: TimeDelta = TimeDelta::hours(24);
+const PATIENCE: Duration = Duration::from_hours(24);
 /// How often those look whose channel is in error.
 const CHANNEL_LOOK: Duration = Duration::from_secs(15);
+/// How often those look at most whose channel is paused: ever more seldom, for they are called when it is resumed.
+const LONGEST_LOOK: Duration = Duration::from_mins(5);
 /// How often what became of a call is written again when the database is away, and how long is waited in between.
 const WRITE_TRIES: u32 = 20;
 const WRITE_PAUSE: Duration = Duration::from_millis(500);
@@ -76,32 +78,33 @@ pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobErro
         return this.end(End::Failed { errors: refusal.errors() }).await;
     }
     match message.held {
-        Some(Held::Paused) => return Err(later(CHANNEL_LOOK, "channel paused by an operator")),
+        Some(Held::Paused { since }) => return Err(later((since / 4).clamp(CHANNEL_LOOK, LONGEST_LOOK), pauses::CHANNEL_PAUSED, false)),
         Some(Held::InError) => {
             let reason = "The channel could not send for 24 hours: reconnect it and send again";
-            return this.wait(&message, CHANNEL_LOOK, "channel in error: it needs a new token", reason).await;
+            return this.wait(CHANNEL_LOOK, "channel in error: it needs a new token", reason).await;
         }
         None => {}
     }
     let pass = match ctx.services.lanes.enter(message.channel) {
         Ok(pass) => pass,
         Err(delay) => {
-            let why = ctx.services.lanes.why(message.channel);
-            let why = why.as_deref().unwrap_or("other calls of the channel must end first");
-            return this.wait(&message, delay, why, "The provider could not be reached for 24 hours").await;
+            let Some(why) = ctx.services.lanes.why(message.channel) else {
+                return Err(later(delay, "other calls of the channel must end first", false));
+            };
+            return this.wait(delay, &why, "The provider could not be reached for 24 hours").await;
         }
     };
     if let Err(delay) = this.turn(&message).await {
         let why = "channel sends as fast as its provider takes messages";
-        return this.wait(&message, delay, why, "The channel sends more than its provider takes").await;
+        return this.wait(delay, why, "The channel sends more than its provider takes").await;
     }
     let Some(begun) = ctx.services.sends.begin((ctx.tenant, id)).await? else { return Err(JobError::Snooze(Duration::from_secs(1))) };
-    Box::pin(this.send(&message, begun, pass)).await
+    Box::pin(this.send(begun, pass)).await
 }
 
 /// Not all at once.
-fn later(delay: Duration, why: &str) -> JobError {
-    JobError::Wait { delay: delay.mul_f64(1.0 + 0.2 * rand::random::<f64>()), reason: why.to_owned() }
+fn later(delay: Duration, why: &str, counts: bool) -> JobError {
+    JobError::Wait { delay: delay.mul_f64(1.0 + 0.2 * rand::random::<f64>()), reason: why.to_owned(), counts }
 }
 
 /// `channel throttled by provider (130429)`
@@ -119,11 +122,11 @@ async fn connection(ctx: &JobContext) -> Result<PoolConnection, StoreError> {
 
 impl Sending<'_> {
     /// The message is `sending`.
-    async fn send(&self, message: &Waiting, begun: Begun, pass: Pass) -> Result<Done, JobError> {
+    async fn send(&self, begun: Begun, pass: Pass) -> Result<Done, JobError> {
         let secrets = begun.secrets.clone();
         let (sender, call) = match self.compose(begun) {
             Ok(composed) => composed,
-            Err(refusal) => return self.refused(message, &secrets, refusal, &pass).await,
+            Err(refusal) => return self.refused(&secrets, refusal, &pass).await,
         };
         match provider_call::make(&self.ctx.services.http, &call).await {
             Ok((status, retry_after, body)) => match (sender.read)(status, retry_after, &body) {
@@ -132,13 +135,12 @@ impl Sending<'_> {
                     drop(pass);
                     self.accepted(external_id).await
                 }
-                Answer::Refused(refusal) => self.refused(message, &secrets, refusal, &pass).await,
+                Answer::Refused(refusal) => self.refused(&secrets, refusal, &pass).await,
                 Answer::Unclear(what) => self.unclear(what, &pass).await,
             },
             Err(Lost::Before(what)) => {
                 let reason = "The provider could not be reached".to_owned();
-                self.refused(message, &secrets, Refusal { then: Then::Unavailable, detail: Some(what), ..Refusal::give_up(reason) }, &pass)
-                    .await
+                self.refused(&secrets, Refusal { then: Then::Unavailable, detail: Some(what), ..Refusal::give_up(reason) }, &pass).await
             }
             Err(Lost::After(what)) => self.unclear(what, &pass).await,
         }
@@ -201,7 +203,7 @@ impl Sending<'_> {
     }
 
     /// The provider does not have the message.
-    async fn refused(&self, message: &Waiting, secrets: &Map<String, Value>, refusal: Refusal, pass: &Pass) -> Result<Done, JobError> {
+    async fn refused(&self, secrets: &Map<String, Value>, refusal: Refusal, pass: &Pass) -> Result<Done, JobError> {
         let errors = refusal.errors();
         tracing::debug!(message = %self.id, channel = %self.channel, ?refusal, "not sent");
         match refusal.then {
@@ -231,7 +233,7 @@ impl Sending<'_> {
             Then::Unavailable => {
                 pass.failed();
                 self.put_back().await?;
-                self.wait(message, Duration::from_secs(2), &refused_because("provider unavailable", &refusal), &refusal.reason).await
+                self.wait(Duration::from_secs(2), &refused_because("provider unavailable", &refusal), &refusal.reason).await
             }
             Then::Move => {
                 pass.answered();
@@ -251,15 +253,16 @@ impl Sending<'_> {
                     pass.told_to_wait(delay, &why);
                 }
                 self.put_back().await?;
-                self.wait(message, delay, &why, &refusal.reason).await
+                self.wait(delay, &why, &refusal.reason).await
             }
         }
     }
 
-    /// Comes back later at no cost, keeping `why`; unless the message has waited for too long, which is its `reason` to fail.
-    async fn wait(&self, message: &Waiting, delay: Duration, why: &str, reason: &str) -> Result<Done, JobError> {
-        if message.now - message.written_at < PATIENCE {
-            return Err(later(delay, why));
+    /// Comes back later at no cost, keeping `why`; unless the message has waited for too long, which is its `reason` to fail. What operators
+    /// paused, and the time in which nothing ran, are no part of that.
+    async fn wait(&self, delay: Duration, why: &str, reason: &str) -> Result<Done, JobError> {
+        if self.ctx.waited < PATIENCE {
+            return Err(later(delay, why, true));
         }
         let errors = Refusal::give_up(reason).errors();
         self.end(End::Buried { errors, error: JobError::fail("waited_too_long", reason) }).await

@@ -29,6 +29,15 @@ pub async fn hold(conn: &mut PgConnection, held: &BTreeMap<TenantId, BTreeSet<Ra
     Ok(())
 }
 
+/// Are the tenant's events to be held? If so, whoever changes that sees what is held now.
+pub async fn must_wait(conn: &mut PgConnection, tenant: TenantId) -> Result<bool, StoreError> {
+    let held = sqlx::query_scalar!(
+        r#"SELECT coalesce((settings #>> '{webhookConfig,enabled}')::bool = false, false) OR paused_at IS NOT NULL AS "held!" FROM tenants WHERE id = $1"#,
+        tenant.0
+    );
+    Ok(held.fetch_optional(conn).await?.unwrap_or(false))
+}
+
 /// Takes up to `limit` held events of a tenant, in the order of arrival.
 pub async fn release(conn: &mut PgConnection, tenant: TenantId, limit: i64) -> Result<Vec<RawEventId>, StoreError> {
     let mut taken = sqlx::query_scalar!(

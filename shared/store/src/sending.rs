@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{ChannelInstanceId, ChannelType, ConversationId, MessageId, TenantId};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// A message that is to be sent, before anything is done about it.
 #[derive(Clone, Debug)]
@@ -27,16 +27,13 @@ pub struct Waiting {
     pub channel_kind: Option<ChannelType>,
     /// The channel sends nothing.
     pub held: Option<Held>,
-    pub written_at: DateTime<Utc>,
-    /// The time by which jobs go.
-    pub now: DateTime<Utc>,
 }
 
 /// Why a channel sends nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// An operator has paused it.
-    Paused,
+    /// An operator has paused it, so long ago.
+    Paused { since: Duration },
     /// It cannot, until somebody sees to it.
     InError,
 }
@@ -78,9 +75,10 @@ pub async fn look_at(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]
     let rows = sqlx::query!(
         r#"
         SELECT m.id, m.status, m.external_id IS NOT NULL AS "accepted!", m.message_type, m.conversation_id AS "conversation_id!", m.channel_instance_id,
-               m.created_at, ch.type AS kind, ch.status = 'ERROR' AS "channel_in_error!",
-               EXISTS (SELECT FROM job_pauses p WHERE p.what = 'channel:' || ch.id) AS "channel_paused!", (ch.config ->> 'messagesPerSecond')::int AS per_second,
-               coalesce((m.meta ->> 'human_epoch')::int <> c.human_epoch, false) AS "overtaken!", i.external_id AS "recipient?", ledger_now() AS "now!"
+               ch.type AS kind, ch.status = 'ERROR' AS "channel_in_error!",
+               (SELECT greatest(extract(epoch FROM now() - p.paused_at), 0)::float8 FROM job_pauses p WHERE p.what = 'channel:' || ch.id) AS paused_s,
+               (ch.config ->> 'messagesPerSecond')::int AS per_second,
+               coalesce((m.meta ->> 'human_epoch')::int <> c.human_epoch, false) AS "overtaken!", i.external_id AS "recipient?"
         -- Row by row, whatever the planner believes of the tables' sizes.
         FROM unnest($1::int4[], $2::uuid[]) w(tenant_id, id)
         CROSS JOIN LATERAL (SELECT * FROM chat_messages x WHERE x.tenant_id = w.tenant_id AND x.id = w.id AND x.direction = 'outbound' OFFSET 0) m
@@ -108,9 +106,10 @@ pub async fn look_at(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]
             per_second: row.per_second.and_then(|messages| u32::try_from(messages).ok()).filter(|messages| *messages > 0),
             channel: ChannelInstanceId(row.channel_instance_id),
             channel_kind: ChannelType::parse(&row.kind),
-            held: if row.channel_paused { Some(Held::Paused) } else { row.channel_in_error.then_some(Held::InError) },
-            written_at: row.created_at,
-            now: row.now,
+            held: match row.paused_s {
+                Some(paused) => Some(Held::Paused { since: Duration::try_from_secs_f64(paused).unwrap_or_default() }),
+                None => row.channel_in_error.then_some(Held::InError),
+            },
         };
         (MessageId(row.id), waiting)
     });

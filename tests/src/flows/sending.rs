@@ -381,6 +381,13 @@ async fn nobody_waits_for_ever() {
     desk.app.db.run("UPDATE chat_messages SET created_at = now() - interval '25 hours' WHERE direction = 'outbound'").await;
     desk.app.db.run("UPDATE channel_instances SET status = 'ERROR'").await;
     desk.app.start_worker(SENDING).await;
+    // A day in which it was not looked at, say because an operator held it, is none in which it could not be sent.
+    let waits = "SELECT count(*) FROM jobs WHERE queue = 'outbound' AND (errors -> -1 ->> 'waited_s')::float8 BETWEEN 15 AND 18.1 AND run_at IS NOT NULL";
+    until("it waits", async || desk.app.db.count(waits).await == 1).await;
+    desk.app.db.run("UPDATE jobs SET run_at = now(), errors = jsonb_set(errors, '{-1,waited_s}', '86390') WHERE queue = 'outbound'").await;
+    let longer = "SELECT count(*) FROM jobs WHERE queue = 'outbound' AND (errors -> -1 ->> 'waited_s')::float8 BETWEEN 86405 AND 86409 AND run_at IS NOT NULL";
+    until("it waits for longer than a day", async || desk.app.db.count(longer).await == 1).await;
+    desk.app.db.run("UPDATE jobs SET run_at = now() WHERE queue = 'outbound'").await;
     desk.until_status(&id, "failed").await;
     assert!(desk.shown(&id).await["errors"][0]["title"].as_str().unwrap().contains("reconnect"));
     assert!(desk.provider.received().is_empty());

@@ -3,7 +3,7 @@
 use super::client::Operator;
 use crate::{
     flows::sending::{CUSTOMER, Desk},
-    harness::{App, Database, text, until},
+    harness::{App, Database, OTHER_PHONE_NUMBER_ID, PHONE_NUMBER_ID, change, message, text, until},
 };
 use serde_json::{Value, json};
 
@@ -97,8 +97,14 @@ async fn a_paused_channel_sends_nothing_and_its_messages_say_why() {
     assert_eq!((desk.provider.received().len(), desk.stored_status(&message).await.as_str()), (0, "pending"));
     let overview = desk.app.ops("GET", "overview", Value::Null).await.expect(200);
     assert_eq!(overview["channels"][0]["paused"], json!(true));
+    assert_eq!(
+        desk.app.db.text(&format!("SELECT errors -> -1 ->> 'waited_s' FROM jobs WHERE id = '{job}'")).await.parse(),
+        Ok(0.0),
+        "a pause does not count"
+    );
+    // It would look again in minutes, but is called.
+    desk.app.db.run("UPDATE jobs SET run_at = now() + interval '1 day' WHERE queue = 'outbound'").await;
     desk.app.ops("POST", "resume", json!({ "what": what })).await.expect(200);
-    desk.app.ops("POST", &format!("jobs/{job}/snooze"), json!({"seconds": 0})).await.expect(200);
     desk.until_status(&message, "sent").await;
     assert_eq!(desk.provider.received().len(), 1);
 }
@@ -129,4 +135,54 @@ async fn a_drained_worker_takes_nothing_new_until_it_is_let_go_on() {
     app.workers[1].kill();
     probes(&app, "probe", 1, 10).await;
     until("the first does the next", async || done(&app, 1).await == 20).await;
+}
+
+#[tokio::test]
+async fn crashed_jobs_of_a_paused_tenant_hold_up_nobody_elses() {
+    let mut app = App::without_processes(Database::create().await, &[]).await;
+    app.start_api().await;
+    app.ops("POST", "pauses", json!({"what": "tenant:1"})).await.expect(200);
+    app.db
+        .run(
+            "INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, crashes, args)
+             SELECT gen_random_uuid(), 'probe', 'probes', CASE WHEN n <= 40 THEN 1 ELSE 2 END, 5, CASE WHEN n = 1 THEN 2 ELSE 1 END, '{\"act\": \"succeed\"}'
+             FROM generate_series(1, 42) n",
+        )
+        .await;
+    app.start_worker(&[]).await;
+    until("the other tenant's ran", async || done(&app, 2).await == 2).await;
+    assert_eq!(done(&app, 1).await, 0);
+    app.ops("POST", "resume", json!({"what": "tenant:1"})).await.expect(200);
+    until("all ran", async || done(&app, 1).await == 40).await;
+}
+
+#[tokio::test]
+async fn a_body_of_two_tenants_waits_for_neither() {
+    let app = App::start().await;
+    app.ops("POST", "pauses", json!({"what": "tenant:1"})).await.expect(200);
+    let part = |number: &str, id: &str| {
+        let body: Value =
+            serde_json::from_str(&change(number, &json!({"messages": [message("15551230001", id, 0, "text", json!({"body": id}))]})))
+                .unwrap();
+        body["entry"][0].clone()
+    };
+    let both = [part(PHONE_NUMBER_ID, "wamid.1"), part(OTHER_PHONE_NUMBER_ID, "wamid.2")];
+    assert_eq!(app.webhook(&json!({"object": "whatsapp_business_account", "entry": both}).to_string()).await, 200);
+    let stored = async || app.db.texts("SELECT external_id FROM chat_messages ORDER BY 1").await;
+    until("the other tenant's part is stored", async || stored().await == ["wamid.2"]).await;
+    app.ops("POST", "resume", json!({"what": "tenant:1"})).await.expect(200);
+    until("and the rest", async || stored().await == ["wamid.1", "wamid.2"]).await;
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_resumed_but_has_its_webhooks_disabled_keeps_them_held() {
+    let app = App::start().await;
+    app.db.run("UPDATE tenants SET settings = '{\"webhookConfig\": {\"enabled\": false}}' WHERE id = 1").await;
+    app.ops("POST", "pauses", json!({"what": "tenant:1"})).await.expect(200);
+    app.db.run("INSERT INTO held_webhook_events (tenant_id, raw_event_id) VALUES (1, '01900000-0000-7000-8000-000000000001')").await;
+    app.ops("POST", "resume", json!({"what": "tenant:1"})).await.expect(200);
+    until("it was looked at", async || app.db.count("SELECT count(*) FROM jobs_done WHERE kind = 'resume_webhooks'").await == 1).await;
+    assert_eq!(app.db.count("SELECT count(*) FROM held_webhook_events").await, 1);
+    assert_eq!(app.db.count("SELECT count(*) FROM jobs_done WHERE kind = 'process_webhook'").await, 0);
 }

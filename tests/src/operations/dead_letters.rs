@@ -79,3 +79,42 @@ async fn a_release_survives_its_leader_and_is_stopped_by_an_operator() {
     until("the rest is discarded", async || act(&app, begun["act"].as_str().unwrap()).await["state"] == "done").await;
     assert_eq!(app.db.count("SELECT count(*) FROM jobs_done WHERE state = 'discarded'").await, left);
 }
+
+#[tokio::test]
+async fn a_canary_runs_while_its_kind_is_paused_and_the_rest_is_not_released_before_it_is_resumed() {
+    let app = dead(3).await;
+    app.db.run("UPDATE jobs_dead SET args = '{\"act\": \"succeed\"}'").await;
+    let group = json!({"fingerprint": "probe:probe", "per_second": 100});
+    app.ops("POST", "pauses", json!({"what": "kind:probe"})).await.expect(200);
+    assert_eq!(app.ops("POST", "dead-letters/release", group.clone()).await.expect(409)["code"], json!("paused"));
+    app.ops("POST", "dead-letters/canary", group.clone()).await.expect(202);
+    let done = async || app.db.count("SELECT count(*) FROM jobs_done WHERE state = 'done'").await;
+    until("the canary ran", async || done().await == 1).await;
+    // One that is retried as others are waits.
+    let other = app.db.text("SELECT id::text FROM jobs_dead LIMIT 1").await;
+    app.ops("POST", &format!("jobs/{other}/retry"), json!({})).await.expect(200);
+    app.ops("POST", "pauses", json!({"what": "queue:probes"})).await.expect(200);
+    assert_eq!(app.ops("POST", "dead-letters/canary", group.clone()).await.expect(409)["code"], json!("paused"));
+    app.ops("POST", "resume", json!({"what": "queue:probes"})).await.expect(200);
+    assert_eq!((done().await, app.db.count("SELECT count(*) FROM jobs").await), (1, 1));
+    app.ops("POST", "resume", json!({"what": "kind:probe"})).await.expect(200);
+    app.ops("POST", "dead-letters/release", group).await.expect(202);
+    until("all ran", async || done().await == 3).await;
+}
+
+#[tokio::test]
+async fn an_act_that_cannot_go_on_stops_and_says_why_and_holds_up_no_other() {
+    let app = dead(2).await;
+    app.db.run("UPDATE jobs_dead SET args = '{\"act\": \"succeed\"}'").await;
+    // As another version may have written it.
+    let id = "01900000-0000-7000-8000-000000000001";
+    app.db
+        .run(&format!(
+            "INSERT INTO paced_acts (id, act, filter, per_second, total, actor) VALUES ('{id}', 'retry', '{{\"ids\": \"all\"}}', 5, 1, 'x')"
+        ))
+        .await;
+    app.ops("POST", "dead-letters/release", json!({"fingerprint": "probe:probe"})).await.expect(202);
+    until("the other is done", async || app.db.count("SELECT count(*) FROM jobs_done").await == 2).await;
+    until("it is stopped", async || act(&app, id).await["state"] == "stopped").await;
+    assert!(act(&app, id).await["note"].as_str().unwrap().contains("cannot read it"));
+}

@@ -87,6 +87,11 @@ async fn a_queued_job_is_snoozed_given_another_priority_let_go_and_cancelled() {
     assert_eq!(column("run_at IS NULL").await, "true");
     operator.submit(&here, &[("act", "priority"), ("priority", "-5")]).await.to();
     assert_eq!(column("priority").await, "-5");
+    app.ops("POST", &format!("jobs/{job}/priority"), json!({"priority": -10})).await.expect(200);
+    assert_eq!(operator.submit(&here, &[("act", "priority"), ("priority", "-11")]).await.status, 400);
+    app.db.run(&format!("UPDATE jobs SET scheduled = true, run_at = now() + interval '1 day' WHERE id = '{job}'")).await;
+    operator.submit(&here, &[("act", "now")]).await.to();
+    assert_eq!(column("run_at IS NULL AND NOT scheduled").await, "true", "others of its key wait for it now");
     assert_eq!(operator.submit(&here, &[("act", "snooze"), ("minutes", "0")]).await.status, 400);
     assert_eq!(operator.submit(&here, &[("act", "retry")]).await.status, 409);
     assert_eq!(operator.submit(&here, &[("act", "explode")]).await.status, 400);
@@ -96,7 +101,7 @@ async fn a_queued_job_is_snoozed_given_another_priority_let_go_and_cancelled() {
     assert_eq!(operator.submit(&here, &[("act", "cancel")]).await.status, 409);
     for (path, body) in [
         (format!("jobs/{job}/snooze"), json!({})),
-        (format!("jobs/{job}/priority"), json!({"priority": 1_000})),
+        (format!("jobs/{job}/priority"), json!({"priority": 11})),
         (format!("jobs/{job}/edit"), json!({})),
     ] {
         app.ops("POST", &path, body).await.expect(400);

@@ -175,6 +175,7 @@ async fn users_with_the_flag_get_in_and_viewers_only_look() {
         assert_eq!(page.status, 403, "{path}");
         assert!(page.text.contains("You may look only"), "{}", page.text);
     }
+    assert_eq!(viewer.get("/ops/webhooks/replay?from=2026-01-01").await.status, 403, "a dry run locks rows");
     let reason = [("act", "cancel"), ("reason", "not needed")];
     assert_eq!(operator.submit(job, &reason).await.to(), job);
     let act = app.db.text("SELECT act || ' ' || reason || ' ' || actor FROM operator_acts WHERE act LIKE 'jobs.%'").await;

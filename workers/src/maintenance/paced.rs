@@ -10,6 +10,7 @@ use store::{
 
 /// How often a part is done.
 const EVERY: Duration = Duration::from_millis(250);
+/// More than a statement may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// A release is stopped when so many of its jobs died again, and they are more than half of it.
 const DIED_AGAIN: i64 = 5;
@@ -20,31 +21,43 @@ pub(super) async fn go_on(pool: PgPool) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = within(ANSWER_WITHIN, round(&pool)).await {
-            tracing::warn!(%error, "cannot go on with an operator's act; trying again");
+        if let Err(error) = round(&pool).await {
+            tracing::warn!(%error, "cannot go on with operators' acts; trying again");
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 }
 
 async fn round(pool: &PgPool) -> Result<(), StoreError> {
-    let due = paced::due(pool).await?;
+    let due = within(ANSWER_WITHIN, paced::due(pool)).await?;
     if due.is_empty() {
         return Ok(());
     }
-    for fingerprint in paced::stop_failing(pool, DIED_AGAIN).await? {
+    for fingerprint in within(ANSWER_WITHIN, paced::stop_failing(pool, DIED_AGAIN)).await? {
         tracing::warn!(fingerprint, "a release was stopped: its jobs die again");
     }
-    for part in due {
-        match &part.work {
-            Work::Retry(_) | Work::Discard(_) => part.letters(pool).await?,
-            Work::Replay(filter) => {
-                let events = operator_replay::find(pool, filter, part.after(), part.allowance).await?;
-                replay(pool, &part, &events).await?;
-            }
+    // One that cannot go on holds up no other.
+    for act in due {
+        let Err(error) = within(ANSWER_WITHIN, part(pool, &act)).await else { continue };
+        tracing::warn!(act = %act.id, %error, "cannot go on with an operator's act");
+        if error.timed_out() {
+            let why = "to find the next ones took too long; begin again with a shorter time, a tenant, or a group";
+            within(ANSWER_WITHIN, paced::give_up(pool, act.id, why)).await?;
+        } else if !error.is_transient() {
+            within(ANSWER_WITHIN, paced::give_up(pool, act.id, &error.to_string())).await?;
         }
     }
     Ok(())
+}
+
+async fn part(pool: &PgPool, act: &Due) -> Result<(), StoreError> {
+    match &act.work {
+        Work::Retry(_) | Work::Discard(_) => act.letters(pool).await,
+        Work::Replay(filter) => {
+            let events = operator_replay::find(pool, filter, act.after(), act.allowance).await?;
+            replay(pool, act, &events).await
+        }
+    }
 }
 
 async fn replay(pool: &PgPool, part: &Due, events: &[operator_replay::ReplayEvent]) -> Result<(), StoreError> {

@@ -54,7 +54,7 @@ pub(crate) struct Runtime {
     pub(crate) bells: Arc<Bells>,
     /// What it did in the last minute.
     pub(crate) figures: Arc<Figures>,
-    /// True while it shall take nothing new: an operator drains it.
+    /// True while it shall take nothing new: an operator drains it, or it is not known yet whether one does.
     pub(crate) draining: watch::Sender<bool>,
 }
 
@@ -83,7 +83,7 @@ impl Runtime {
             stopping,
             bells: Arc::new(Bells::default()),
             figures: Arc::default(),
-            draining: watch::Sender::new(false),
+            draining: watch::Sender::new(true),
         });
         let announced = Announced { id: Uuid::now_v7(), role: "worker", name: row.name.clone(), version: env!("CARGO_PKG_VERSION") };
         tokio::spawn(heartbeat::beat(runtime.clone(), row, config.worker_heartbeat, config.worker_dead_after));

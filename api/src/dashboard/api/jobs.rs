@@ -44,7 +44,7 @@ pub(super) struct JobActBody {
     #[salvo(schema(minimum = 0, maximum = 2_592_000))]
     seconds: Option<u32>,
     /// `priority`: lower runs sooner.
-    #[salvo(schema(minimum = -100, maximum = 100))]
+    #[salvo(schema(minimum = -10, maximum = 10))]
     priority: Option<i16>,
     /// `edit`: the arguments to retry with.
     #[salvo(schema(value_type = Option<Object>))]
@@ -75,7 +75,7 @@ pub(super) async fn act_on_job(
             .need(body.seconds.filter(|seconds| *seconds <= 2_592_000), "seconds", "must be a number of seconds, of thirty days at most")
             .map(|seconds| Act::Snooze(Duration::from_secs(seconds.into()))),
         "priority" => fields
-            .need(body.priority.filter(|priority| priority.abs() <= 100), "priority", "must be a number from -100 to 100")
+            .need(body.priority.filter(|priority| priority.abs() <= 10), "priority", "must be a number from -10 to 10")
             .map(Act::Priority),
         _ => fields.need(body.args, "args", "must be the arguments to retry with").map(Act::Edit),
     };

@@ -101,9 +101,11 @@ impl ReplayBody {
 
 /// What a replay would write
 ///
-/// `count` of all that match; `preview` of the first hundred: rows that would `appear` or `change`, tried and undone.
+/// `count` of all that match; `preview` of the first hundred: rows that would `appear` or `change`, tried and undone. It locks them for a moment, so who
+/// may look only may not do this.
 #[endpoint]
-pub(super) async fn preview_replay(app: App, _viewer: Viewer, body: Body<ReplayBody>) -> Result<Ok200<Value>, ApiError> {
+pub(super) async fn preview_replay(app: App, viewer: Viewer, body: Body<ReplayBody>) -> Result<Ok200<Value>, ApiError> {
+    viewer.must_act()?;
     let filter = body.0.filter(app.clock.now())?;
     let (count, preview) = webhooks::try_out(&app, &filter).await?;
     Ok200::new(&json!({"count": count, "preview": preview}))

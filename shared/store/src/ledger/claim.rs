@@ -34,6 +34,8 @@ pub struct ClaimedJob {
     pub created_at: DateTime<Utc>,
     /// From then to this claim.
     pub waited_seconds: f64,
+    /// For how long waits put it off since it last failed or was made.
+    pub put_off_seconds: f64,
 }
 
 impl ClaimedJob {
@@ -44,7 +46,7 @@ impl ClaimedJob {
 
 /// Claims `ids` for `worker` in one statement by primary key, so neither backlog nor dead rows matter.
 ///
-/// Not claimed: jobs that are running or gone, that wait for a time, whose queue, kind or tenant is paused, and ordered jobs that have a
+/// Not claimed: jobs that are running or gone, that wait for a time, whose queue, kind (unless it is a canary) or tenant is paused, and ordered jobs that have a
 /// live predecessor (one that merely is scheduled for later does not count) or a running companion. When a companion is claimed
 /// at this very moment, the whole statement is refused ([`StoreError::Data`]): claim them one by one. A worker that was declared dead claims nothing.
 pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec<ClaimedJob>, StoreError> {
@@ -56,13 +58,15 @@ pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec
         SET state = 'running', attempt = attempt + 1, locked_by = $2, run_at = NULL, scheduled = false, started_at = ledger_now()
         WHERE id = ANY($1) AND state = 'queued' AND (run_at IS NULL OR run_at <= ledger_now())
           AND EXISTS (SELECT FROM job_workers w WHERE w.id = $2)
-          AND NOT EXISTS (SELECT FROM job_pauses p WHERE p.what = ANY(ARRAY['queue:' || j.queue, 'kind:' || j.kind, 'tenant:' || j.tenant_id]))
+          AND NOT EXISTS (SELECT FROM job_pauses p
+                WHERE p.what = ANY(ARRAY['queue:' || j.queue, CASE WHEN NOT j.canary THEN 'kind:' || j.kind END, 'tenant:' || j.tenant_id]))
           AND (ordering_key IS NULL OR NOT EXISTS (
                 SELECT FROM jobs p
                 WHERE p.kind = j.kind AND p.ordering_key = j.ordering_key
                   AND (p.ordering_seq < j.ordering_seq AND NOT (p.scheduled AND p.run_at > ledger_now()) OR p.state = 'running')))
         RETURNING id, position, kind, queue, tenant_id, attempt, crashes, max_attempts, ordering_key IS NOT NULL AS "ordered!", trace, args, created_at,
-                  extract(epoch FROM ledger_now() - created_at)::float8 AS "waited_seconds!"
+                  extract(epoch FROM ledger_now() - created_at)::float8 AS "waited_seconds!",
+                  coalesce((errors -> -1 ->> 'waited_s')::float8, 0) AS "put_off_seconds!"
         "#,
         &ids,
         worker.0
@@ -85,6 +89,7 @@ pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec
             args: r.args,
             created_at: r.created_at,
             waited_seconds: r.waited_seconds,
+            put_off_seconds: r.put_off_seconds,
         })
         .collect())
 }

@@ -66,11 +66,11 @@ pub async fn heads(
     let rows = sqlx::query!(
         r#"
         SELECT h.id, l.priority AS "priority!", l.tenant_id AS "tenant_id!", h.position, h.weight,
-               h.kind <> ALL($6) AND (h.ordering_key IS NULL OR NOT EXISTS (
+               (h.kind <> ALL($6) OR h.canary) AND (h.ordering_key IS NULL OR NOT EXISTS (
                   SELECT FROM jobs p WHERE p.kind = h.kind AND p.ordering_key = h.ordering_key
                     AND (p.ordering_seq < h.ordering_seq AND NOT (p.scheduled AND p.run_at > ledger_now()) OR p.state = 'running'))) AS "is_head!"
         FROM unnest($2::int2[], $3::int4[], $4::int8[]) l(priority, tenant_id, after) CROSS JOIN LATERAL (
-          SELECT id, kind, position, weight, ordering_key, ordering_seq FROM jobs j
+          SELECT id, kind, position, weight, ordering_key, ordering_seq, canary FROM jobs j
           WHERE j.queue = $1 AND j.state = 'queued' AND j.run_at IS NULL AND j.priority = l.priority AND j.tenant_id = l.tenant_id
             AND j.position > l.after AND j.crashes = 0
           ORDER BY j.queue, j.priority, j.tenant_id, j.position LIMIT $5) h
@@ -120,12 +120,14 @@ pub async fn promote_due(pool: &PgPool, queue: &str, limit: i64) -> Result<u64, 
 }
 
 /// Jobs of `queue` that crashed a process and are running or ready, oldest first. One that waits for a live predecessor with its
-/// ordering key is not ready.
+/// ordering key, or whose kind or tenant is paused, is not ready.
 pub async fn suspects(pool: &PgPool, queue: &str, limit: i64) -> Result<Vec<SuspectJob>, StoreError> {
     let rows = sqlx::query!(
         r#"
         SELECT id, crashes, state = 'running' AS "running!" FROM jobs j
-        WHERE queue = $1 AND crashes > 0 AND (state = 'running' OR run_at IS NULL AND (ordering_key IS NULL OR NOT EXISTS (
+        WHERE queue = $1 AND crashes > 0 AND (state = 'running' OR run_at IS NULL
+          AND NOT EXISTS (SELECT FROM job_pauses h WHERE h.what = 'tenant:' || j.tenant_id OR h.what = 'kind:' || j.kind AND NOT j.canary)
+          AND (ordering_key IS NULL OR NOT EXISTS (
             SELECT FROM jobs p WHERE p.kind = j.kind AND p.ordering_key = j.ordering_key
               AND (p.ordering_seq < j.ordering_seq AND NOT (p.scheduled AND p.run_at > ledger_now()) OR p.state = 'running'))))
         ORDER BY state = 'running' DESC, position LIMIT $2

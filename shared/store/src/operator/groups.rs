@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 /// No installation has more kinds of failure than this: kinds and classes are constants of the program.
 const GROUPS: i64 = 500;
-/// Dead letters of a group are counted up to here.
+/// Dead letters of one group are counted up to here; in the list of all groups, up to there.
 pub const COUNTED: i64 = 200_000;
+pub const COUNTED_IN_LIST: i64 = 20_000;
 
 /// Dead letters with one fingerprint (kind and class of the error).
 #[derive(Clone, Debug, serde::Serialize)]
@@ -17,7 +18,7 @@ pub struct DeadGroup {
     pub fingerprint: String,
     pub kind: String,
     pub queue: String,
-    /// At most [`COUNTED`].
+    /// At most [`COUNTED`]; in the list of all groups, [`COUNTED_IN_LIST`].
     pub count: i64,
     /// Of them, those of the last five minutes.
     pub lately: i64,
@@ -30,16 +31,16 @@ pub struct DeadGroup {
 
 /// All groups, the latest first.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<DeadGroup>, StoreError> {
-    read(conn, None).await
+    read(conn, None, COUNTED_IN_LIST).await
 }
 
 /// One group.
 pub async fn find(conn: &mut PgConnection, fingerprint: &str) -> Result<Option<DeadGroup>, StoreError> {
-    Ok(read(conn, Some(fingerprint)).await?.into_iter().next())
+    Ok(read(conn, Some(fingerprint), COUNTED).await?.into_iter().next())
 }
 
 /// One index probe for each group, and a count that reads the index alone.
-async fn read(conn: &mut PgConnection, only: Option<&str>) -> Result<Vec<DeadGroup>, StoreError> {
+async fn read(conn: &mut PgConnection, only: Option<&str>, most: i64) -> Result<Vec<DeadGroup>, StoreError> {
     let mut groups = sqlx::query_as!(
         DeadGroup,
         r#"
@@ -59,7 +60,7 @@ async fn read(conn: &mut PgConnection, only: Option<&str>) -> Result<Vec<DeadGro
         LIMIT $1
         "#,
         GROUPS,
-        COUNTED,
+        most,
         only
     )
     .fetch_all(conn)

@@ -23,7 +23,9 @@ pub async fn reading(pool: &PgPool) -> Result<Transaction<'static, Postgres>, St
     Ok(pool.begin_with(BEGIN).await?)
 }
 
-/// A transaction that plans each statement for what is asked: a plan for any filter would walk over everything.
+/// A transaction that plans each statement for what is asked, for a plan for any filter would walk over everything; and gives up a statement
+/// after twenty seconds.
 pub async fn planning(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    Ok(pool.begin_with("BEGIN; SET LOCAL plan_cache_mode = 'force_custom_plan'").await?)
+    const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 20000; SET LOCAL plan_cache_mode = 'force_custom_plan'";
+    Ok(pool.begin_with(BEGIN).await?)
 }

@@ -3,6 +3,7 @@
 use crate::{
     StoreError,
     ledger::{self, NewJob},
+    operator::planning,
     operator_jobs::{self, Actor, JobFilter, record},
     operator_replay::{ReplayEvent, ReplayFilter},
 };
@@ -151,11 +152,26 @@ pub async fn due(pool: &PgPool) -> Result<Vec<Due>, StoreError> {
     )
     .fetch_all(pool)
     .await?;
-    let due = rows.into_iter().filter_map(|row| {
-        let work = Work::read(&row.act, row.filter)?;
-        Some(Due { id: row.id, work, started_at: row.started_at, after: row.after, allowance: row.allowance })
-    });
-    Ok(due.filter(|due| due.allowance > 0).collect())
+    let mut due = Vec::new();
+    for row in rows.into_iter().filter(|row| row.allowance > 0) {
+        match Work::read(&row.act, row.filter) {
+            Some(work) => due.push(Due { id: row.id, work, started_at: row.started_at, after: row.after, allowance: row.allowance }),
+            None => give_up(pool, row.id, "another version began this, and this one cannot read it").await?,
+        }
+    }
+    Ok(due)
+}
+
+/// Stops an act that cannot go on, and says why.
+pub async fn give_up(pool: &PgPool, id: Uuid, why: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE paced_acts SET state = 'stopped', ended_at = now(), note = 'stopped by itself: ' || $2 WHERE id = $1 AND state = 'running'",
+        id,
+        why
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 impl Due {
@@ -167,12 +183,12 @@ impl Due {
     /// Retries or discards the next part, and moves on, both or neither. Does nothing if another leader moved it meanwhile.
     pub async fn letters(&self, pool: &PgPool) -> Result<(), StoreError> {
         let after = self.after.map(JobId);
-        let mut tx = pool.begin().await?;
+        let mut tx = planning(pool).await?;
         if !self.is_ours(&mut tx).await? {
             return Ok(());
         }
         let acted = match &self.work {
-            Work::Retry(filter) => operator_jobs::retry_some(&mut tx, filter, after, Some(self.started_at), self.allowance).await?,
+            Work::Retry(filter) => operator_jobs::retry_some(&mut tx, filter, after, Some(self.started_at), self.allowance, false).await?,
             Work::Discard(filter) => operator_jobs::discard_some(&mut tx, filter, after, Some(self.started_at), self.allowance).await?,
             Work::Replay(_) => return Ok(()),
         };

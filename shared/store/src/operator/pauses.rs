@@ -9,6 +9,11 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
+/// What a message waits for whose channel is held.
+pub const CHANNEL_PAUSED: &str = "channel paused by an operator";
+/// So many of them are called at once.
+const CALLED: i64 = 5_000;
+
 /// Something that is held.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Pause {
@@ -84,5 +89,21 @@ pub async fn release(pool: &PgPool, actor: &Actor, what: &str, follow_up: &[NewJ
     }
     record(&mut tx, actor, "resume", &json!({"what": what}), changed).await?;
     tx.commit().await?;
+    if what.starts_with("channel:") {
+        while call_messages(pool).await? >= CALLED.unsigned_abs() {}
+    }
     Ok(changed > 0)
+}
+
+/// Messages that wait for a channel look again now. Those whose channel is held still go back, and any that are not called come by themselves.
+async fn call_messages(pool: &PgPool) -> Result<u64, StoreError> {
+    let called = sqlx::query!(
+        "UPDATE jobs SET run_at = ledger_now()
+         WHERE id = ANY(ARRAY(SELECT id FROM jobs WHERE queue = 'outbound' AND state = 'queued' AND run_at > ledger_now()
+                                AND strpos(errors -> -1 ->> 'message', $1) > 0
+                              ORDER BY queue, run_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+        CHANNEL_PAUSED,
+        CALLED
+    );
+    Ok(called.execute(pool).await?.rows_affected())
 }

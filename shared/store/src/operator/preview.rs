@@ -22,9 +22,9 @@ pub struct Row {
 /// Rows by table, tenant and key.
 pub type Rows = BTreeMap<(String, i32, String), Value>;
 
-/// A transaction that will be undone. It waits a second for a row that others hold, and takes five at most.
+/// A transaction that will be undone. It waits half a second for a row that others hold, and no statement takes more than two.
 pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    Ok(pool.begin_with("BEGIN; SET LOCAL lock_timeout = 1000; SET LOCAL statement_timeout = 5000").await?)
+    Ok(pool.begin_with("BEGIN; SET LOCAL lock_timeout = 500; SET LOCAL statement_timeout = 2000").await?)
 }
 
 /// Undoes it.

@@ -1,7 +1,7 @@
 //! Retrying and discarding dead letters, cancelling live jobs: in chunks, by id, so that any number can be handled.
 
 use super::{Actor, JobFilter};
-use crate::StoreError;
+use crate::{StoreError, operator::planning};
 use chrono::{DateTime, Utc};
 use domain::JobId;
 use serde_json::Value;
@@ -34,11 +34,21 @@ impl Acted {
 /// Of jobs that share an idempotency key only one goes back, and none while such a job is live. A job with an ordering
 /// key goes to the end of its line.
 pub async fn retry(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Option<JobId>, limit: i64) -> Result<Acted, StoreError> {
-    let mut tx = pool.begin().await?;
-    let acted = retry_some(&mut tx, filter, after, None, limit).await?;
+    let mut tx = planning(pool).await?;
+    let acted = retry_some(&mut tx, filter, after, None, limit, false).await?;
     record(&mut tx, actor, "jobs.retry", &subject(filter), acted.affected).await?;
     tx.commit().await?;
     Ok(acted)
+}
+
+/// Puts one dead letter back, as a canary: it runs even while its kind is paused. False: it is no dead letter, or its work is queued already.
+pub async fn canary(pool: &PgPool, actor: &Actor, id: JobId) -> Result<bool, StoreError> {
+    let filter = JobFilter { ids: vec![id], ..JobFilter::default() };
+    let mut tx = planning(pool).await?;
+    let acted = retry_some(&mut tx, &filter, None, None, 1, true).await?;
+    record(&mut tx, actor, "jobs.canary", &subject(&filter), acted.affected).await?;
+    tx.commit().await?;
+    Ok(acted.affected > 0)
 }
 
 /// The same within a transaction; with `died_before`, only those that died before that.
@@ -48,6 +58,7 @@ pub(crate) async fn retry_some(
     after: Option<JobId>,
     died_before: Option<DateTime<Utc>>,
     limit: i64,
+    canary: bool,
 ) -> Result<Acted, StoreError> {
     let row = sqlx::query!(
         r#"
@@ -66,9 +77,9 @@ pub(crate) async fn retry_some(
         removed AS (DELETE FROM jobs_dead d USING chosen c WHERE d.id = c.id),
         queued AS (
           INSERT INTO jobs (id, kind, queue, tenant_id, priority, ordering_key, ordering_seq, weight, crashes, max_attempts,
-                            idempotency_key, trace, args, errors, created_at)
+                            idempotency_key, trace, args, errors, created_at, canary)
           SELECT id, kind, queue, tenant_id, priority, ordering_key, CASE WHEN ordering_key IS NOT NULL THEN nextval('job_ordering') END,
-                 weight, least(crashes, 1), max_attempts, idempotency_key, trace, args, errors, created_at
+                 weight, least(crashes, 1), max_attempts, idempotency_key, trace, args, errors, created_at, $9
           FROM chosen ORDER BY id
           RETURNING id)
         SELECT (SELECT count(*) FROM picked) AS "examined!", (SELECT count(*) FROM queued) AS "affected!",
@@ -81,7 +92,8 @@ pub(crate) async fn retry_some(
         filter.fingerprint.as_deref(),
         after.map(|id| id.0),
         limit,
-        died_before
+        died_before,
+        canary
     )
     .fetch_one(conn)
     .await?;
@@ -90,7 +102,7 @@ pub(crate) async fn retry_some(
 
 /// Gives up to `limit` dead letters up for good: they end in `jobs_done` as `discarded`, errors included.
 pub async fn discard(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Option<JobId>, limit: i64) -> Result<Acted, StoreError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = planning(pool).await?;
     let acted = discard_some(&mut tx, filter, after, None, limit).await?;
     record(&mut tx, actor, "jobs.discard", &subject(filter), acted.affected).await?;
     tx.commit().await?;
@@ -139,7 +151,7 @@ pub(crate) async fn discard_some(
 /// Cancels up to `limit` live jobs: queued ones end as `cancelled` now (their successors become ready), running ones are
 /// asked to and end as soon as their worker sees it.
 pub async fn cancel(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Option<JobId>, limit: i64) -> Result<Acted, StoreError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = planning(pool).await?;
     let row = sqlx::query!(
         r#"
         WITH picked AS (

@@ -1,15 +1,15 @@
 //! Changing one job before it runs: its arguments, its time, its priority.
 
 use super::{Actor, JobFilter, acts::retry_some, record};
-use crate::StoreError;
+use crate::{StoreError, operator::planning};
 use domain::JobId;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::time::Duration;
 
-/// Gives a dead letter other arguments and puts it back into the ledger. False: it is no dead letter, or its work is queued already.
+/// Gives a dead letter other arguments and puts it back into the ledger, as a canary: it runs even while its kind is paused. False: it is no dead letter, or its work is queued already.
 pub async fn edit_and_retry(pool: &PgPool, actor: &Actor, id: JobId, args: &Value) -> Result<bool, StoreError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = planning(pool).await?;
     let before = sqlx::query_scalar!(
         "WITH old AS (SELECT id, args FROM jobs_dead WHERE id = $1 FOR UPDATE)
          UPDATE jobs_dead d SET args = $2 FROM old WHERE d.id = old.id RETURNING old.args",
@@ -18,7 +18,7 @@ pub async fn edit_and_retry(pool: &PgPool, actor: &Actor, id: JobId, args: &Valu
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let acted = retry_some(&mut tx, &JobFilter { ids: vec![id], ..JobFilter::default() }, None, None, 1).await?;
+    let acted = retry_some(&mut tx, &JobFilter { ids: vec![id], ..JobFilter::default() }, None, None, 1, true).await?;
     if acted.affected == 0 {
         return Ok(false);
     }
@@ -31,7 +31,8 @@ pub async fn edit_and_retry(pool: &PgPool, actor: &Actor, id: JobId, args: &Valu
 pub async fn snooze(pool: &PgPool, actor: &Actor, id: JobId, wait: Duration) -> Result<bool, StoreError> {
     let mut tx = pool.begin().await?;
     let changed = sqlx::query!(
-        "UPDATE jobs SET run_at = CASE WHEN $2 > 0::float8 THEN ledger_now() + make_interval(secs => $2) END, position = nextval('job_positions')
+        "UPDATE jobs SET run_at = CASE WHEN $2 > 0::float8 THEN ledger_now() + make_interval(secs => $2) END,
+                scheduled = scheduled AND $2 > 0::float8, position = nextval('job_positions')
          WHERE id = $1 AND state = 'queued'",
         id.0,
         wait.as_secs_f64()

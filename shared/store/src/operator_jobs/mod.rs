@@ -5,7 +5,7 @@ mod changes;
 mod list;
 mod stats;
 
-pub use acts::{Acted, cancel, discard, retry};
+pub use acts::{Acted, canary, cancel, discard, retry};
 pub(crate) use acts::{discard_some, record, retry_some};
 pub use changes::{edit_and_retry, prioritize, snooze};
 pub use list::{JobRow, count_dead, count_live, find, list_dead, list_done, list_live};
