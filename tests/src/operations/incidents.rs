@@ -29,12 +29,12 @@ async fn a_burst_of_poison_is_paused_tried_and_released() {
     // Pause the kind, from the group's page.
     assert_eq!(operator.submit("/ops/control", &[("what", "kind:probe"), ("act", "pause"), ("back", &group)]).await.to(), group);
     assert!(operator.get(&group).await.ok().contains("Resume probe"));
-    // Edit one, let it run, see it done.
+    // Edit one and see it done, while the kind is paused.
     let job = between(&operator.get(&group).await.ok(), "<a href=\"/ops/jobs/", "\"").to_owned();
-    operator.submit("/ops/control", &[("what", "kind:probe"), ("act", "resume")]).await.to();
     let edited = [("act", "edit"), ("args", "{\"act\": \"succeed\"}"), ("reason", "as the canary")];
     let canary = operator.submit(&format!("/ops/jobs/{job}"), &edited).await.to();
     until("the canary lives", async || operator.get(&canary).await.text.contains("<dd class=\"good\">done")).await;
+    operator.submit("/ops/control", &[("what", "kind:probe"), ("act", "resume")]).await.to();
     // The others cannot be mended: they are given up.
     let act = operator.submit(&group, &[("act", "discard"), ("per_second", "1000"), ("reason", "poison")]).await.to();
     until("they are gone", async || operator.get(&act).await.text.contains("<strong>done</strong>: 29 of 29")).await;
