@@ -1,10 +1,20 @@
 -- What operators look at and decide: who is signed in, what is paused, how every process and queue does, and how it did.
 CREATE TABLE platform_operators (
-  user_id   uuid PRIMARY KEY,
-  may_act   boolean NOT NULL,
-  since     timestamptz NOT NULL DEFAULT now()
+  tenant_id  integer NOT NULL,
+  user_id    uuid PRIMARY KEY,
+  may_act    boolean NOT NULL,
+  since      timestamptz NOT NULL DEFAULT now(),
+  FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE
 );
-COMMENT ON TABLE platform_operators IS 'Users who may see the operators'' pages and API, of all tenants. may_act false: look only. Set by `switchboard create-admin --platform`.';
+COMMENT ON TABLE platform_operators IS 'Users who may see the operators'' pages and API, of all tenants. may_act false: look only. Set by `switchboard create-admin --platform`; goes with the user.';
+
+-- Requests of a tenant cannot read the table, and yet leave its operators' accounts to themselves.
+CREATE FUNCTION is_platform_operator(of_tenant integer, person uuid) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM platform_operators WHERE tenant_id = of_tenant AND user_id = person)
+$$;
+COMMENT ON FUNCTION is_platform_operator(integer, uuid) IS 'Whether this user of a tenant is an operator of the platform.';
+REVOKE ALL ON FUNCTION is_platform_operator(integer, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION is_platform_operator(integer, uuid) TO switchboard_api, switchboard_operator;
 
 CREATE TABLE operator_sessions (
   token_hash  bytea PRIMARY KEY,

@@ -1,7 +1,8 @@
 //! Who may make, change and remove users: the same in every contract.
 //!
 //! Admins manage everybody but owners, owners everybody. Everybody may change their own name, e-mail and password. A tenant keeps
-//! an active owner, and nobody locks themselves out.
+//! an active owner, and nobody locks themselves out. What the platform's operators sign in with is theirs alone: who could set it
+//! could become one.
 
 use super::{Caller, taken};
 use crate::{ApiError, App};
@@ -50,6 +51,8 @@ impl App {
         let own = user.id == caller.user;
         let PersonChanges { email, username, name, role, active, password } = changes;
         // What is so already is no change.
+        let email = email.filter(|email| user.email.as_ref() != Some(email));
+        let username = username.filter(|username| user.username.as_ref() != Some(username));
         let role = role.filter(|role| *role != user.role);
         let active = active.filter(|active| *active != user.active);
         if !own || role.is_some() || active.is_some() {
@@ -80,6 +83,10 @@ impl App {
             must_leave_an_owner(&mut tx, caller, user.id).await?;
         }
         users::hold_role(&mut tx, caller.tenant, user.id, user.role).await?;
+        let signs_in_otherwise = new_password || email.is_some() || username.is_some();
+        if !own && signs_in_otherwise && users::is_platform_operator(&mut tx, caller.tenant, user.id).await? {
+            return Err(operators_own());
+        }
         let changes = UserChanges { email, username, name, role, active, password_hash };
         let after = users::update(&mut tx, caller.tenant, user.id, &changes).await.map_err(taken)?;
         let after = after.ok_or_else(|| ApiError::not_found("User"))?;
@@ -143,6 +150,10 @@ async fn must_leave_an_owner(conn: &mut PgConnection, caller: &Caller, leaving: 
     } else {
         Err(ApiError::conflict("last_owner", "This is the only owner: make somebody else an owner first"))
     }
+}
+
+fn operators_own() -> ApiError {
+    ApiError::forbidden("This user is an operator of the platform: ask them to change their e-mail, username or password themselves")
 }
 
 fn cannot_remove_self() -> ApiError {

@@ -55,7 +55,7 @@ async fn appoint(args: &CreateAdminArgs, email: &str, settings: &Settings) -> Re
     let mut tx = settings.pool()?.begin().await.map_err(StoreError::from)?;
     let found = sign_in::find(&mut tx, Login::Name(email)).await?;
     let found = found.ok_or_else(|| CliError::Usage(format!("nobody has the e-mail {email}: name a tenant to make them a user of")))?;
-    sessions::appoint(&mut tx, found.user.id, role == PlatformRole::Operator).await?;
+    sessions::appoint(&mut tx, found.tenant.id, found.user.id, role == PlatformRole::Operator).await?;
     let subject = json!({"user": found.user.id, "may_act": role == PlatformRole::Operator});
     sessions::note(&mut tx, &settings.actor(), "operator.appoint", &subject).await?;
     tx.commit().await.map_err(StoreError::from)?;
@@ -97,7 +97,7 @@ pub(crate) async fn run(args: &CreateAdminArgs, settings: &Settings) -> Result<(
     let actor = settings.actor().name;
     audit::note(&mut tx, tenant, &Act { actor: &actor, act: "user.create", subject: Some(user.id.to_string()), detail: None }).await?;
     if let Some(role) = args.platform {
-        sessions::appoint(&mut tx, user.id, role == PlatformRole::Operator).await?;
+        sessions::appoint(&mut tx, tenant, user.id, role == PlatformRole::Operator).await?;
     }
     tx.commit().await.map_err(StoreError::from)?;
     let shown = made.then_some(password);

@@ -211,6 +211,11 @@ pub async fn hold_role(conn: &mut PgConnection, tenant: TenantId, id: UserId, ro
     held.map(|_| ()).ok_or(StoreError::Stale("a user"))
 }
 
+/// True if the user is an operator of the platform. After [`hold_role`] nobody can make them one until the transaction ends.
+pub async fn is_platform_operator(conn: &mut PgConnection, tenant: TenantId, id: UserId) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(r#"SELECT is_platform_operator($1, $2) AS "is!""#, tenant.0, id.0).fetch_one(conn).await?)
+}
+
 /// True if the tenant has an active owner besides `id`. Locks the owners, so that two cannot leave at once.
 pub async fn another_owner(conn: &mut PgConnection, tenant: TenantId, id: UserId) -> Result<bool, StoreError> {
     let owners =

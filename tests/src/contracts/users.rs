@@ -190,3 +190,71 @@ async fn every_change_by_people_is_in_the_audit_log_and_a_refused_one_is_not() {
     assert_eq!(acts, wanted);
     assert!(log.as_array().unwrap().iter().all(|entry| entry["actor"] == format!("user:{}", ann.id)));
 }
+
+/// Makes somebody an operator of the platform.
+fn appoint(app: &App, user: &User) {
+    let output = app.switchboard(&["create-admin", "--email", &user.email, "--platform", "operator"], &[], "");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn what_an_operator_of_the_platform_signs_in_with_is_changed_by_nobody_else() {
+    let app = App::start_api_only().await;
+    let ann = app.register("ann").await;
+    let (max, sam) = (app.colleague(&ann, "max", "admin").await, app.colleague(&ann, "sam", "agent").await);
+    appoint(&app, &sam);
+    let (desk, platform) = (format!("/api/users/{}", number(&app, &sam).await), format!("/api/auth/users/{}", sam.id));
+    for other in [&ann, &max] {
+        for change in [json!({"password": "now it is mine"}), json!({"email": "mine@example.com"})] {
+            let refused = app.patch(other, &platform, change.clone()).await.expect(403);
+            assert_eq!(refused["status_code"], json!(403));
+            assert!(refused["detail"].as_str().unwrap().contains("ask them"), "{refused}");
+            app.patch(other, &desk, change).await.expect(403);
+        }
+        app.patch(other, &desk, json!({"username": "mine"})).await.expect(403);
+    }
+    let sign_in = "SELECT email || ' ' || username || ' ' || (password_changed_at IS NULL) FROM users WHERE username = 'sam'";
+    assert_eq!(app.db.text(sign_in).await, "sam@example.com sam true");
+    // What stays as it is, and what nobody signs in with, may come from others.
+    app.patch(&max, &desk, json!({"email": sam.email, "username": "sam", "full_name": "Samantha"})).await.expect(200);
+    app.patch(&sam, &platform, json!({"password": "my own new secret", "email": "new@example.com"})).await.expect(200);
+    let login = json!({"email": "new@example.com", "password": "my own new secret"});
+    app.call("POST", "/api/auth/login", None, login).await.expect(200);
+    app.patch(&max, &platform, json!({"role": "admin"})).await.expect(200);
+    app.patch(&max, &platform, json!({"active": false})).await.expect(200);
+}
+
+#[tokio::test]
+async fn whoever_takes_a_deleted_operators_name_is_no_operator() {
+    let app = App::start_api_only().await;
+    let ann = app.register("ann").await;
+    let sam = app.colleague(&ann, "sam", "agent").await;
+    appoint(&app, &sam);
+    app.get(&sam, "/api/ops/overview").await.expect(200);
+    app.delete(&ann, &format!("/api/auth/users/{}", sam.id)).await.expect(204);
+    assert_eq!(app.db.count("SELECT count(*) FROM platform_operators").await, 0);
+    let body = json!({"email": sam.email, "password": PASSWORD, "name": "Sam"});
+    let again = app.post(&ann, "/api/auth/users", body).await.expect(201);
+    assert_ne!(again["id"], json!(sam.id));
+    app.get(&app.sign_in(&sam.email).await, "/api/ops/overview").await.expect(403);
+}
+
+#[tokio::test]
+async fn a_change_that_waits_while_its_user_becomes_an_operator_is_refused() {
+    let app = App::start_api_only().await;
+    let ann = app.register("ann").await;
+    let sam = app.colleague(&ann, "sam", "agent").await;
+    let mut appointment = app.db.pool().begin().await.unwrap();
+    let row = format!("INSERT INTO platform_operators (tenant_id, user_id, may_act) VALUES ({}, '{}', true)", sam.tenant_number, sam.id);
+    sqlx::Executor::execute(&mut *appointment, sqlx::AssertSqlSafe(row)).await.unwrap();
+    let path = format!("/api/auth/users/{}", sam.id);
+    let attempt = app.patch(&ann, &path, json!({"password": "now it is mine"}));
+    let commit = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        until("the request waits", async || app.db.count(waiting).await == 1).await;
+        appointment.commit().await.unwrap();
+    };
+    let (refused, ()) = tokio::join!(attempt, commit);
+    refused.expect(403);
+    assert_eq!(app.sign_in(&sam.email).await.id, sam.id);
+}

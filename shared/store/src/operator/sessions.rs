@@ -2,7 +2,7 @@
 
 use crate::{StoreError, operator_jobs::Actor};
 use chrono::{DateTime, Utc};
-use domain::UserId;
+use domain::{TenantId, UserId};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use std::time::Duration;
@@ -47,9 +47,9 @@ pub async fn find(pool: &PgPool, token_hash: &[u8], idle: Duration, active: bool
           SELECT s.token_hash, s.actor, s.seen_at, CASE WHEN s.user_id IS NULL THEN s.may_act ELSE s.may_act AND o.may_act END AS may_act
           FROM operator_sessions s
           LEFT JOIN platform_operators o ON o.user_id = s.user_id
-          LEFT JOIN users u ON u.id = s.user_id AND u.active
+          LEFT JOIN users u ON u.tenant_id = o.tenant_id AND u.id = o.user_id AND u.active
           WHERE s.token_hash = $1 AND s.ends_at > now() AND s.seen_at > now() - make_interval(secs => $2)
-            AND (s.user_id IS NULL OR o.user_id IS NOT NULL AND u.id IS NOT NULL)),
+            AND (s.user_id IS NULL OR u.id IS NOT NULL)),
         seen AS (
           -- Once a minute is enough.
           UPDATE operator_sessions s SET seen_at = now() FROM found f
@@ -77,9 +77,11 @@ pub async fn platform_role(conn: &mut PgConnection, user: UserId) -> Result<Opti
 }
 
 /// Makes a user an operator.
-pub async fn appoint(conn: &mut PgConnection, user: UserId, may_act: bool) -> Result<(), StoreError> {
+pub async fn appoint(conn: &mut PgConnection, tenant: TenantId, user: UserId, may_act: bool) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO platform_operators (user_id, may_act) VALUES ($1, $2) ON CONFLICT (user_id) DO UPDATE SET may_act = excluded.may_act",
+        "INSERT INTO platform_operators (tenant_id, user_id, may_act) VALUES ($1, $2, $3)
+         ON CONFLICT (user_id) DO UPDATE SET may_act = excluded.may_act",
+        tenant.0,
         user.0,
         may_act
     )
