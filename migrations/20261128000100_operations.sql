@@ -17,15 +17,16 @@ REVOKE ALL ON FUNCTION is_platform_operator(integer, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION is_platform_operator(integer, uuid) TO switchboard_api, switchboard_operator;
 
 CREATE TABLE operator_sessions (
-  token_hash  bytea PRIMARY KEY,
-  actor       text NOT NULL,
-  may_act     boolean NOT NULL,
-  user_id     uuid,
-  opened_at   timestamptz NOT NULL DEFAULT now(),
-  seen_at     timestamptz NOT NULL DEFAULT now(),
-  ends_at     timestamptz NOT NULL
+  token_hash           bytea PRIMARY KEY,
+  actor                text NOT NULL,
+  may_act              boolean NOT NULL,
+  user_id              uuid,
+  password_changed_at  timestamptz,
+  opened_at            timestamptz NOT NULL DEFAULT now(),
+  seen_at              timestamptz NOT NULL DEFAULT now(),
+  ends_at              timestamptz NOT NULL
 );
-COMMENT ON TABLE operator_sessions IS 'Operators who are signed in to the pages. token_hash: SHA-256 of the cookie. A session ends at ends_at, or half an hour after seen_at.';
+COMMENT ON TABLE operator_sessions IS 'Operators who are signed in to the pages. token_hash: SHA-256 of the cookie. A session ends at ends_at, half an hour after seen_at, or when users.password_changed_at is another than when the password was given.';
 
 ALTER TABLE operator_acts ADD COLUMN reason text;
 COMMENT ON COLUMN operator_acts.reason IS 'Why, in the operator''s words.';

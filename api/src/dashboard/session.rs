@@ -17,6 +17,7 @@ use store::{
     operator::sessions::{self, OperatorSession},
     operator_jobs::Actor,
     sign_in::{self as people, Login},
+    users::User,
 };
 use tokio::sync::Semaphore;
 
@@ -90,7 +91,7 @@ pub(super) async fn sign_in(req: &mut Request, res: &mut Response, depot: &mut s
         None => by_token(&app, &secret, &address).await?,
         Some(name) => by_password(&app, name, secret, &address).await?,
     };
-    let Some((session, user)) = found else {
+    let Some(Proved { session, user }) = found else {
         tokio::time::sleep(WRONG_TAKES).await;
         let name = fields.get("name").unwrap_or("(admin token)").to_owned();
         let actor = Actor { name: name.chars().take(200).collect(), reason: None };
@@ -103,7 +104,7 @@ pub(super) async fn sign_in(req: &mut Request, res: &mut Response, depot: &mut s
     OsRng.try_fill_bytes(&mut random).map_err(|error| ApiError::internal(&error))?;
     let token = hex::encode(random);
     let mut tx = app.operator.begin().await.map_err(StoreError::from)?;
-    sessions::open(&mut tx, &hash(&app, &token), &session, user, LASTS).await?;
+    sessions::open(&mut tx, &hash(&app, &token), &session, user.as_ref(), LASTS).await?;
     let actor = Actor { name: session.actor, reason: None };
     sessions::note(&mut tx, &actor, "session.open", &json!({"address": address})).await?;
     tx.commit().await.map_err(StoreError::from)?;
@@ -113,27 +114,29 @@ pub(super) async fn sign_in(req: &mut Request, res: &mut Response, depot: &mut s
     Ok(())
 }
 
-async fn by_token(app: &App, token: &Secret, address: &str) -> Result<Option<(OperatorSession, Option<domain::UserId>)>, ApiError> {
-    app.limiter.check(&Budget::per_minute(format!("sign-in:operator:{address}"), app.rate_limits.sign_in)).await?;
-    let known = app.admin_token.as_ref().is_some_and(|known| known.matches(token.expose()));
-    Ok(known.then(|| (OperatorSession { actor: "operator".to_owned(), may_act: true }, None)))
+/// Whoever has shown that they may sign in.
+struct Proved {
+    session: OperatorSession,
+    /// `None`: they know the admin token.
+    user: Option<User>,
 }
 
-async fn by_password(
-    app: &App,
-    name: &str,
-    password: Secret,
-    address: &str,
-) -> Result<Option<(OperatorSession, Option<domain::UserId>)>, ApiError> {
+async fn by_token(app: &App, token: &Secret, address: &str) -> Result<Option<Proved>, ApiError> {
+    app.limiter.check(&Budget::per_minute(format!("sign-in:operator:{address}"), app.rate_limits.sign_in)).await?;
+    let known = app.admin_token.as_ref().is_some_and(|known| known.matches(token.expose()));
+    Ok(known.then(|| Proved { session: OperatorSession { actor: "operator".to_owned(), may_act: true }, user: None }))
+}
+
+async fn by_password(app: &App, name: &str, password: Secret, address: &str) -> Result<Option<Proved>, ApiError> {
     app.limit_attempts(name, address).await?;
     let found = people::find(&mut *app.operator_conn().await?, Login::Name(name)).await?;
     let hash = found.as_ref().and_then(|candidate| candidate.password_hash.clone());
     let right = app.passwords.verify(password, hash).await?;
     let Some(candidate) = found.filter(|candidate| right && candidate.user.active) else { return Ok(None) };
-    let role = sessions::platform_role(&mut *app.operator_conn().await?, candidate.user.id).await?;
-    let known_as = candidate.user.email.unwrap_or(candidate.user.name);
-    let actor = format!("user:{} ({known_as})", candidate.user.id);
-    Ok(role.map(|may_act| (OperatorSession { actor, may_act }, Some(candidate.user.id))))
+    let user = candidate.user;
+    let role = sessions::platform_role(&mut *app.operator_conn().await?, user.id).await?;
+    let actor = format!("user:{} ({})", user.id, user.email.as_ref().unwrap_or(&user.name));
+    Ok(role.map(|may_act| Proved { session: OperatorSession { actor, may_act }, user: Some(user) }))
 }
 
 /// Signs out.
@@ -146,7 +149,12 @@ pub(super) async fn sign_out(req: &mut Request, res: &mut Response, depot: &mut 
         return Err(ApiError::forbidden("This form is not one of your session: load the page again"));
     }
     if let Some(token) = form::cookie(req.headers(), COOKIE) {
-        sessions::close(&app.operator, &hash(&app, token)).await?;
+        let address = ClientAddress::of(&app, req).0;
+        let mut tx = app.operator.begin().await.map_err(StoreError::from)?;
+        if sessions::close(&mut tx, &hash(&app, token)).await? {
+            sessions::note(&mut tx, &viewer.actor(None), "session.close", &json!({"address": address})).await?;
+        }
+        tx.commit().await.map_err(StoreError::from)?;
     }
     set_cookie(res, &format!("{COOKIE}=; Path=/ops; Max-Age=0; HttpOnly; SameSite=Strict"));
     form::go(res, "/ops/sign-in", "");

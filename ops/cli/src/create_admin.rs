@@ -1,14 +1,15 @@
 //! `switchboard create-admin`: a user who may do everything in a tenant, made from outside: the first of a new tenant, or one more.
 
 use crate::{console, error::CliError, random_secret, settings::Settings};
-use domain::{TenantId, UserRole, contact_details};
+use domain::{TenantId, UserId, UserRole, contact_details};
 use platform::{Secret, passwords};
 use serde_json::json;
 use std::io::{IsTerminal, Read};
 use store::{
-    StoreError, audit,
+    PgConnection, StoreError, audit,
     audit::Act,
     operator::sessions,
+    operator_jobs::Actor,
     sign_in::{self, Login},
     tenants::{self, TenantRow},
     users::{self, NewUser},
@@ -32,8 +33,8 @@ pub(crate) struct CreateAdminArgs {
     /// In an existing tenant: an owner instead of an admin
     #[arg(long, conflicts_with = "tenant_name")]
     owner: bool,
-    /// The person may also see the operators' pages and API, of all tenants: to act, or to look only. Of somebody who is a user already this is all that is
-    /// changed, and no tenant is named
+    /// The person may also see the operators' pages and API, of all tenants: to act, or to look only; `none` takes that away. Of somebody who is a user already
+    /// this is all that is changed, and no tenant is named
     #[arg(long, value_name = "ROLE")]
     platform: Option<PlatformRole>,
     /// Read the password from standard input; otherwise one is made and printed
@@ -47,20 +48,48 @@ pub(crate) struct CreateAdminArgs {
 enum PlatformRole {
     Operator,
     Viewer,
+    None,
 }
 
-/// Makes somebody who is a user already an operator of the platform.
-async fn appoint(args: &CreateAdminArgs, email: &str, settings: &Settings) -> Result<(), CliError> {
+impl PlatformRole {
+    /// `None`: they may not even look.
+    fn may_act(self) -> Option<bool> {
+        match self {
+            Self::Operator => Some(true),
+            Self::Viewer => Some(false),
+            Self::None => None,
+        }
+    }
+}
+
+/// Gives a user a role on the platform, or takes it away, and notes it.
+async fn appoint(conn: &mut PgConnection, actor: &Actor, (tenant, user): (TenantId, UserId), role: PlatformRole) -> Result<(), StoreError> {
+    let (act, may_act) = match role.may_act() {
+        Some(may_act) => {
+            sessions::appoint(conn, tenant, user, may_act).await?;
+            ("operator.appoint", may_act)
+        }
+        None => match sessions::dismiss(conn, tenant, user).await? {
+            Some(might_act) => ("operator.dismiss", might_act),
+            None => return Ok(()),
+        },
+    };
+    let subject = json!({"user": user, "role": if may_act { "operator" } else { "viewer" }});
+    sessions::note(conn, actor, act, &subject).await
+}
+
+/// Changes what somebody who is a user already is on the platform.
+async fn change(args: &CreateAdminArgs, email: &str, settings: &Settings) -> Result<(), CliError> {
     let role = args.platform.ok_or_else(|| CliError::Usage("name a tenant: --tenant ID, or --tenant-name NAME".to_owned()))?;
     let mut tx = settings.pool()?.begin().await.map_err(StoreError::from)?;
     let found = sign_in::find(&mut tx, Login::Name(email)).await?;
     let found = found.ok_or_else(|| CliError::Usage(format!("nobody has the e-mail {email}: name a tenant to make them a user of")))?;
-    sessions::appoint(&mut tx, found.tenant.id, found.user.id, role == PlatformRole::Operator).await?;
-    let subject = json!({"user": found.user.id, "may_act": role == PlatformRole::Operator});
-    sessions::note(&mut tx, &settings.actor(), "operator.appoint", &subject).await?;
+    appoint(&mut tx, &settings.actor(), (found.tenant.id, found.user.id), role).await?;
     tx.commit().await.map_err(StoreError::from)?;
     if args.json {
-        console::line(&json!({"user_id": found.user.id, "email": email, "may_act": role == PlatformRole::Operator}).to_string());
+        console::line(&json!({"user_id": found.user.id, "email": email, "may_act": role.may_act()}).to_string());
+    } else if role == PlatformRole::None {
+        console::line(&format!("{email} is no operator of the platform"));
     } else {
         console::line(&format!("{email} may sign in at {}/ops", settings.public_url()));
     }
@@ -71,7 +100,10 @@ pub(crate) async fn run(args: &CreateAdminArgs, settings: &Settings) -> Result<(
     let email =
         contact_details::email(&args.email).ok_or_else(|| CliError::Usage(format!("--email {} is not an e-mail address", args.email)))?;
     if args.tenant.is_none() && args.tenant_name.is_none() {
-        return appoint(args, email, settings).await;
+        return change(args, email, settings).await;
+    }
+    if args.platform == Some(PlatformRole::None) {
+        return Err(CliError::Usage("--platform none is for somebody who is a user already: name no tenant".to_owned()));
     }
     let (password, made) = password(args.password_stdin)?;
     let hash = passwords::hash(&Secret::new(password.clone()))
@@ -94,10 +126,10 @@ pub(crate) async fn run(args: &CreateAdminArgs, settings: &Settings) -> Result<(
         let tenant = TenantId(row.id);
         (tenant, row.public_id, users::create(&mut tx, tenant, &new).await.map_err(taken)?)
     };
-    let actor = settings.actor().name;
-    audit::note(&mut tx, tenant, &Act { actor: &actor, act: "user.create", subject: Some(user.id.to_string()), detail: None }).await?;
+    let actor = settings.actor();
+    audit::note(&mut tx, tenant, &Act { actor: &actor.name, act: "user.create", subject: Some(user.id.to_string()), detail: None }).await?;
     if let Some(role) = args.platform {
-        sessions::appoint(&mut tx, tenant, user.id, role == PlatformRole::Operator).await?;
+        appoint(&mut tx, &actor, (tenant, user.id), role).await?;
     }
     tx.commit().await.map_err(StoreError::from)?;
     let shown = made.then_some(password);

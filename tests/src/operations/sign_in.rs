@@ -91,6 +91,58 @@ async fn wrong_secrets_forged_cookies_and_ended_sessions_do_not_open() {
     let operator = Operator::of(&app).await;
     assert_eq!(operator.submit("/ops/sign-out", &[]).await.to(), "/ops/sign-in");
     assert_eq!(operator.get("/ops").await.status, 303, "it was ended, whoever still has the cookie");
+    assert_eq!(operator.submit("/ops/sign-out", &[]).await.status, 401);
+    assert_eq!(app.db.text("SELECT string_agg(actor, ' ') FROM operator_acts WHERE act = 'session.close'").await, "operator");
+}
+
+#[tokio::test]
+async fn a_new_password_ends_an_operators_sessions() {
+    let app = App::start_api_only().await;
+    let (ann, bob) = (app.register("ann").await, app.register("bob").await);
+    for user in [&ann, &bob] {
+        tool(&app, &["create-admin", "--email", &user.email, "--platform", "operator"]);
+    }
+    let first = Operator::signed_in(&app, &[("name", &ann.email), ("secret", PASSWORD)]).await;
+    let other = Operator::signed_in(&app, &[("name", &bob.email), ("secret", PASSWORD)]).await;
+    app.patch(&ann, &format!("/api/auth/users/{}", ann.id), json!({"password": "another secret"})).await.expect(200);
+    assert_eq!(first.get("/ops").await.status, 303);
+    assert_eq!(first.post("/ops/sign-in", &[("name", &ann.email), ("secret", PASSWORD)]).await.status, 401);
+    let again = Operator::signed_in(&app, &[("name", &ann.email), ("secret", "another secret")]).await;
+    assert_eq!((again.get("/ops").await.status, other.get("/ops").await.status), (200, 200));
+}
+
+#[tokio::test]
+async fn appointments_and_dismissals_take_effect_at_once_and_are_noted() {
+    let app = App::start_api_only().await;
+    let ann = app.register("ann").await;
+    let role = |role: &str| tool(&app, &["create-admin", "--email", &ann.email, "--platform", role]);
+    assert!(role("operator").contains("/ops"));
+    let before = Operator::signed_in(&app, &[("name", &ann.email), ("secret", PASSWORD)]).await;
+    app.get(&ann, "/api/ops/overview").await.expect(200);
+    assert!(role("none").contains("is no operator"));
+    assert_eq!(before.get("/ops").await.status, 303);
+    assert_eq!(before.post("/ops/sign-in", &[("name", &ann.email), ("secret", PASSWORD)]).await.status, 401);
+    app.get(&ann, "/api/ops/overview").await.expect(403);
+    role("none");
+    role("viewer");
+    assert_eq!(before.get("/ops").await.status, 303, "what was ended stays so");
+    // Also of whoever is made a user at the same time.
+    tool(&app, &["create-admin", "--email", "bob@example.com", "--tenant", &ann.tenant, "--platform", "operator"]);
+    tool(&app, &["create-admin", "--email", "eve@example.com", "--tenant-name", "Eve's", "--platform", "viewer"]);
+    let new = ["create-admin", "--email", "new@example.com", "--tenant", &ann.tenant, "--platform", "none"];
+    assert!(!app.switchboard(&new, &[], "").status.success());
+    let acts = "SELECT actor || ' ' || act || ' ' || u.email || ' ' || (subject ->> 'role') FROM operator_acts a JOIN users u ON u.id = (subject ->> 'user')::uuid
+                WHERE act LIKE 'operator.%' ORDER BY a.id";
+    assert_eq!(
+        app.db.texts(acts).await,
+        [
+            "cli:tester operator.appoint ann@example.com operator",
+            "cli:tester operator.dismiss ann@example.com operator",
+            "cli:tester operator.appoint ann@example.com viewer",
+            "cli:tester operator.appoint bob@example.com operator",
+            "cli:tester operator.appoint eve@example.com viewer",
+        ]
+    );
 }
 
 #[tokio::test]

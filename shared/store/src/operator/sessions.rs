@@ -1,6 +1,6 @@
 //! Operators who are signed in to the pages, who they are, and what they did.
 
-use crate::{StoreError, operator_jobs::Actor};
+use crate::{StoreError, operator_jobs::Actor, users::User};
 use chrono::{DateTime, Utc};
 use domain::{TenantId, UserId};
 use serde_json::Value;
@@ -16,20 +16,22 @@ pub struct OperatorSession {
     pub may_act: bool,
 }
 
-/// Opens a session of `lasting`, known by the hash of its token.
+/// Opens a session of `lasting`, known by the hash of its token. `user`: as they were when their password was looked at.
 pub async fn open(
     conn: &mut PgConnection,
     token_hash: &[u8],
     session: &OperatorSession,
-    user: Option<UserId>,
+    user: Option<&User>,
     lasting: Duration,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO operator_sessions (token_hash, actor, may_act, user_id, ends_at) VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))",
+        "INSERT INTO operator_sessions (token_hash, actor, may_act, user_id, password_changed_at, ends_at)
+         VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))",
         token_hash,
         session.actor,
         session.may_act,
-        user.map(|id| id.0),
+        user.map(|user| user.id.0),
+        user.and_then(|user| user.password_changed_at),
         lasting.as_secs_f64()
     )
     .execute(&mut *conn)
@@ -39,7 +41,7 @@ pub async fn open(
 }
 
 /// The session of a token, unless it has ended or nobody used it for `idle`. `active`: this is a use of it. A user who is not an operator
-/// any more, or was shut out, has none; what they may do is as it is now.
+/// any more, was shut out, or has another password by now, has none; what they may do is as it is now.
 pub async fn find(pool: &PgPool, token_hash: &[u8], idle: Duration, active: bool) -> Result<Option<OperatorSession>, StoreError> {
     let row = sqlx::query!(
         r#"
@@ -48,6 +50,7 @@ pub async fn find(pool: &PgPool, token_hash: &[u8], idle: Duration, active: bool
           FROM operator_sessions s
           LEFT JOIN platform_operators o ON o.user_id = s.user_id
           LEFT JOIN users u ON u.tenant_id = o.tenant_id AND u.id = o.user_id AND u.active
+            AND u.password_changed_at IS NOT DISTINCT FROM s.password_changed_at
           WHERE s.token_hash = $1 AND s.ends_at > now() AND s.seen_at > now() - make_interval(secs => $2)
             AND (s.user_id IS NULL OR u.id IS NOT NULL)),
         seen AS (
@@ -65,10 +68,10 @@ pub async fn find(pool: &PgPool, token_hash: &[u8], idle: Duration, active: bool
     Ok(row.map(|row| OperatorSession { actor: row.actor, may_act: row.may_act }))
 }
 
-/// Ends a session.
-pub async fn close(pool: &PgPool, token_hash: &[u8]) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM operator_sessions WHERE token_hash = $1", token_hash).execute(pool).await?;
-    Ok(())
+/// Ends a session. False: there is none.
+pub async fn close(conn: &mut PgConnection, token_hash: &[u8]) -> Result<bool, StoreError> {
+    let closed = sqlx::query!("DELETE FROM operator_sessions WHERE token_hash = $1", token_hash).execute(conn).await?;
+    Ok(closed.rows_affected() == 1)
 }
 
 /// What a user may do on the operators' pages. `None`: they are no operator.
@@ -88,6 +91,16 @@ pub async fn appoint(conn: &mut PgConnection, tenant: TenantId, user: UserId, ma
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Takes the role away, and ends the user's sessions. Returns whether they might act; `None`: they were no operator.
+pub async fn dismiss(conn: &mut PgConnection, tenant: TenantId, user: UserId) -> Result<Option<bool>, StoreError> {
+    let might_act =
+        sqlx::query_scalar!("DELETE FROM platform_operators WHERE tenant_id = $1 AND user_id = $2 RETURNING may_act", tenant.0, user.0)
+            .fetch_optional(&mut *conn)
+            .await?;
+    sqlx::query!("DELETE FROM operator_sessions WHERE user_id = $1", user.0).execute(conn).await?;
+    Ok(might_act)
 }
 
 /// An act of an operator.
@@ -115,7 +128,7 @@ pub async fn acts(conn: &mut PgConnection, before: Option<i64>, limit: i64) -> R
     .await?)
 }
 
-/// Notes an act that changed no row of the ledger: a sign-in, one that was refused.
+/// Notes an act that changed no row of the ledger: a sign-in, one that was refused, an appointment.
 pub async fn note(conn: &mut PgConnection, actor: &Actor, act: &str, subject: &Value) -> Result<(), StoreError> {
     crate::operator_jobs::record(conn, actor, act, subject, 1).await
 }
