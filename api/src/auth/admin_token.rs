@@ -1,6 +1,6 @@
 //! Callers who are no users: operators with `X-Admin-Token`, services with `X-Internal-Secret`.
 
-use crate::{ApiError, App};
+use crate::{ApiError, App, middleware::budgets, request::ClientAddress};
 use platform::Secret;
 use salvo::{
     Depot, Extractible, FlowCtrl, Handler, Request, Response, Writer, async_trait,
@@ -28,37 +28,60 @@ pub(crate) struct ServiceGate;
 #[async_trait]
 impl Handler for OperatorGate {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        pass(req, depot, res, ctrl, ("x-admin-token", Operator), |app| app.admin_token.as_ref()).await;
+        let operator = operator(req, depot).await;
+        pass(req, depot, res, ctrl, operator).await;
     }
 }
 
 #[async_trait]
 impl Handler for ServiceGate {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        pass(req, depot, res, ctrl, ("x-internal-secret", Service), |app| app.internal_token.as_ref()).await;
+        let service = service(req, depot).await;
+        pass(req, depot, res, ctrl, service).await;
     }
 }
 
-/// An unset secret lets nobody through.
+async fn operator(req: &Request, depot: &Depot) -> Result<Operator, ApiError> {
+    if has_admin_token(&App::of(depot)?, req).await? { Ok(Operator) } else { Err(ApiError::unauthorized()) }
+}
+
+async fn service(req: &Request, depot: &Depot) -> Result<Service, ApiError> {
+    let app = App::of(depot)?;
+    let known = has_secret(&app, req, ("x-internal-secret", "service"), app.internal_token.as_ref()).await?;
+    if known { Ok(Service) } else { Err(ApiError::unauthorized()) }
+}
+
+/// True if the request carries `ADMIN_TOKEN`, false if it carries none. A wrong one is refused.
+pub(crate) async fn has_admin_token(app: &App, req: &Request) -> Result<bool, ApiError> {
+    has_secret(app, req, ("x-admin-token", "operator"), app.admin_token.as_ref()).await
+}
+
+/// Nobody knows a secret that is not set. Wrong ones are counted by address; right ones are not, since programs call often.
+async fn has_secret(app: &App, req: &Request, (header, whose): (&str, &str), secret: Option<&Secret>) -> Result<bool, ApiError> {
+    let Some(given) = req.headers().get(header).and_then(|value| value.to_str().ok()) else { return Ok(false) };
+    if secret.is_some_and(|secret| secret.matches(given)) {
+        return Ok(true);
+    }
+    app.limiter.check(&budgets::secret(app, whose, &ClientAddress::of(app, req).0)).await?;
+    Err(ApiError::unauthorized())
+}
+
 async fn pass(
     req: &mut Request,
     depot: &mut Depot,
     res: &mut Response,
     ctrl: &mut FlowCtrl,
-    (header, who): (&str, impl Send + Sync + 'static),
-    secret: impl FnOnce(&App) -> Option<&Secret> + Send,
+    who: Result<impl Send + Sync + 'static, ApiError>,
 ) {
-    let given = req.headers().get(header).and_then(|value| value.to_str().ok());
-    let known = match App::of(depot) {
-        Ok(app) => given.is_some_and(|given| secret(&app).is_some_and(|secret| secret.matches(given))),
-        Err(_) => false,
-    };
-    if known {
-        depot.insert_typed(who);
-        ctrl.call_next(req, depot, res).await;
-    } else {
-        ctrl.skip_rest();
-        ApiError::unauthorized().write(req, depot, res).await;
+    match who {
+        Ok(who) => {
+            depot.insert_typed(who);
+            ctrl.call_next(req, depot, res).await;
+        }
+        Err(error) => {
+            ctrl.skip_rest();
+            error.write(req, depot, res).await;
+        }
     }
 }
 

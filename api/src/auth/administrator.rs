@@ -1,6 +1,6 @@
 //! Who administers tenants: the platform's operator, or an owner or admin of one.
 
-use super::gate::authenticate;
+use super::{gate::authenticate, has_admin_token};
 use crate::{ApiError, App, middleware::budgets};
 use domain::TenantId;
 use salvo::{
@@ -51,11 +51,7 @@ impl Handler for AdministratorGate {
 
 async fn open(req: &Request, depot: &mut Depot, res: &mut Response) -> Result<(), ApiError> {
     let app = App::of(depot)?;
-    if let Some(given) = req.headers().get("x-admin-token").and_then(|value| value.to_str().ok()) {
-        let known = app.admin_token.as_ref().is_some_and(|token| token.matches(given));
-        if !known {
-            return Err(ApiError::unauthorized());
-        }
+    if has_admin_token(&app, req).await? {
         depot.insert_typed(Administrator { tenant: None, actor: Arc::from("operator") });
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use super::{form, session};
 use crate::{
     ApiError, App,
-    auth::{bearer, caller_of},
+    auth::{bearer, caller_of, has_admin_token},
 };
 use platform::Secret;
 use salvo::{
@@ -133,13 +133,8 @@ impl Handler for ApiGate {
 
 async fn identify(req: &Request, depot: &Depot) -> Result<Viewer, ApiError> {
     let app = App::of(depot)?;
-    if let Some(given) = req.headers().get("x-admin-token").and_then(|value| value.to_str().ok()) {
-        let known = app.admin_token.as_ref().is_some_and(|token| token.matches(given));
-        return if known {
-            Ok(Viewer { name: "operator".to_owned(), may_act: true, csrf: String::new() })
-        } else {
-            Err(ApiError::unauthorized())
-        };
+    if has_admin_token(&app, req).await? {
+        return Ok(Viewer { name: "operator".to_owned(), may_act: true, csrf: String::new() });
     }
     let token = bearer(req).ok_or_else(ApiError::unauthorized)?;
     let caller = caller_of(&app, token).await?.ok_or_else(ApiError::unauthorized)?;

@@ -1,7 +1,7 @@
 //! Signing in to the pages: with `ADMIN_TOKEN`, or as a user who is an operator of the platform. The session is a random cookie, known here by its hash.
 
 use super::{form, gate, layout, layout::Html};
-use crate::{ApiError, App, middleware::rate_limit::Budget, request::ClientAddress};
+use crate::{ApiError, App, middleware::budgets, request::ClientAddress};
 use aws_lc_rs::digest;
 use maud::{Markup, html};
 use platform::Secret;
@@ -25,8 +25,9 @@ pub(super) const COOKIE: &str = "switchboard_ops";
 /// A session ends when nobody used it for so long, and in any case after so long.
 const IDLE: Duration = Duration::from_mins(30);
 const LASTS: Duration = Duration::from_hours(12);
-/// Attempts that are looked at at once in this process, and how long a wrong one takes: a limit that holds without Redis as well.
+/// Attempts that are looked at at once in this process: hashing takes a core each.
 static ATTEMPTS: Semaphore = Semaphore::const_new(8);
+/// A wrong one waits so long for its answer, in nobody's way.
 const WRONG_TAKES: Duration = Duration::from_millis(700);
 
 /// What the database knows a cookie by. Another `ADMIN_TOKEN` ends all sessions: whoever knew the old one is out.
@@ -84,17 +85,23 @@ pub(super) async fn sign_in(req: &mut Request, res: &mut Response, depot: &mut s
     let fields = form::Form::read(req).await?;
     let next = next(fields.get("next").map(str::to_owned));
     let secret = Secret::new(fields.get("secret").unwrap_or_default());
-    let Ok(_turn) = ATTEMPTS.try_acquire() else {
+    let name = fields.get("name");
+    // Whoever has used up their attempts takes nobody's turn.
+    match name {
+        None => app.limiter.check(&budgets::secret(&app, "operator", &address)).await?,
+        Some(name) => app.limit_attempts(name, &address).await?,
+    }
+    let Ok(turn) = ATTEMPTS.try_acquire() else {
         return Err(ApiError::from_status(StatusCode::TOO_MANY_REQUESTS).with_retry_after(2));
     };
-    let found = match fields.get("name") {
-        None => by_token(&app, &secret, &address).await?,
-        Some(name) => by_password(&app, name, secret, &address).await?,
+    let found = match name {
+        None => by_token(&app, &secret),
+        Some(name) => by_password(&app, name, secret).await?,
     };
+    drop(turn);
     let Some(Proved { session, user }) = found else {
         tokio::time::sleep(WRONG_TAKES).await;
-        let name = fields.get("name").unwrap_or("(admin token)").to_owned();
-        let actor = Actor { name: name.chars().take(200).collect(), reason: None };
+        let actor = Actor { name: name.unwrap_or("(admin token)").chars().take(200).collect(), reason: None };
         sessions::note(&mut *app.operator_conn().await?, &actor, "session.refused", &json!({"address": address})).await?;
         let page = sign_in_page(&next, Some("That is not right, or not an operator's account."), StatusCode::UNAUTHORIZED);
         page.put(res);
@@ -121,14 +128,12 @@ struct Proved {
     user: Option<User>,
 }
 
-async fn by_token(app: &App, token: &Secret, address: &str) -> Result<Option<Proved>, ApiError> {
-    app.limiter.check(&Budget::per_minute(format!("sign-in:operator:{address}"), app.rate_limits.sign_in)).await?;
+fn by_token(app: &App, token: &Secret) -> Option<Proved> {
     let known = app.admin_token.as_ref().is_some_and(|known| known.matches(token.expose()));
-    Ok(known.then(|| Proved { session: OperatorSession { actor: "operator".to_owned(), may_act: true }, user: None }))
+    known.then(|| Proved { session: OperatorSession { actor: "operator".to_owned(), may_act: true }, user: None })
 }
 
-async fn by_password(app: &App, name: &str, password: Secret, address: &str) -> Result<Option<Proved>, ApiError> {
-    app.limit_attempts(name, address).await?;
+async fn by_password(app: &App, name: &str, password: Secret) -> Result<Option<Proved>, ApiError> {
     let found = people::find(&mut *app.operator_conn().await?, Login::Name(name)).await?;
     let hash = found.as_ref().and_then(|candidate| candidate.password_hash.clone());
     let right = app.passwords.verify(password, hash).await?;

@@ -8,6 +8,11 @@ pub(crate) fn user(app: &App, caller: &Caller) -> Budget {
     Budget::per_minute(caller.actor.to_string(), app.rate_limits.user)
 }
 
+/// Of an address, for wrong secrets: of the `operator`, or of a `service`.
+pub(crate) fn secret(app: &App, whose: &str, address: &str) -> Budget {
+    Budget::per_minute(format!("sign-in:{whose}:{address}"), app.rate_limits.sign_in)
+}
+
 /// How many requests a tenant may make at once on `platform`'s routes, beyond its rate.
 const PLATFORM_BURST: u32 = 100;
 

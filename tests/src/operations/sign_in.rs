@@ -170,6 +170,42 @@ async fn guessing_is_slowed_down() {
 }
 
 #[tokio::test]
+async fn wrong_secrets_of_programs_are_counted_and_right_ones_are_not() {
+    let mut app = App::without_processes(Database::create().await, &[("RATE_LIMIT_SIGN_IN_PER_MIN", "2")]).await;
+    app.start_api().await;
+    for _ in 0..4 {
+        app.ops("GET", "overview", Value::Null).await.expect(200);
+    }
+    let guess = async |header: &str, path: &str| app.send(app.request("GET", path).header(header, "guess")).await;
+    // Wherever it is tried, it is the same token.
+    let mut statuses = Vec::new();
+    for path in ["/api/ops/overview", "/admin/tenants", "/api/admin/tenants", "/api/ops/overview", "/admin/tenants"] {
+        statuses.push(guess("x-admin-token", path).await.status);
+    }
+    assert_eq!(statuses, [401, 401, 429, 429, 429]);
+    assert!(guess("x-admin-token", "/api/ops/overview").await.header("retry-after").is_some());
+    assert_eq!(Operator::stranger(&app).post("/ops/sign-in", &[("secret", "guess")]).await.status, 429);
+    app.ops("GET", "overview", Value::Null).await.expect(200);
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let message = app.request("POST", "/internal/messages").header("x-internal-secret", "guess").json(&json!({}));
+        statuses.push(app.send(message).await.status);
+    }
+    assert_eq!(statuses, [401, 401, 429]);
+}
+
+#[tokio::test]
+async fn many_wrong_attempts_at_once_keep_nobody_out() {
+    let app = App::start_api_only().await;
+    let stranger = Operator::stranger(&app);
+    let (wrong, right) = ([("secret", "guess")], [("secret", ADMIN_TOKEN)]);
+    let many = futures::future::join_all((0..20).map(|_| stranger.post("/ops/sign-in", &wrong)));
+    let (wrong, right) = tokio::join!(many, stranger.post("/ops/sign-in", &right));
+    assert_eq!(right.status, 303);
+    assert!(wrong.iter().all(|page| page.status == 401), "none is turned away because others wait for their answer");
+}
+
+#[tokio::test]
 async fn forms_of_other_sites_and_without_the_sessions_mark_do_nothing() {
     let app = App::start_api_only().await;
     let operator = Operator::of(&app).await;

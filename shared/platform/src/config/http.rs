@@ -46,7 +46,8 @@ pub struct RateLimits {
     pub platform: u32,
     /// `RATE_LIMIT_USER_PER_MIN` (1200): of a user on all other contracts' routes.
     pub user: u32,
-    /// `RATE_LIMIT_SIGN_IN_PER_MIN` (10): attempts to sign in to one account; ten times as many from one address.
+    /// `RATE_LIMIT_SIGN_IN_PER_MIN` (10): attempts to sign in to one account; ten times as many from one address;
+    /// and wrong `X-Admin-Token`s, or `X-Internal-Secret`s, from one address.
     pub sign_in: u32,
 }
 
