@@ -4,6 +4,7 @@ mod browser;
 mod client;
 mod control;
 mod dead_letters;
+mod figures;
 mod history;
 mod incidents;
 mod jobs;

@@ -5,6 +5,8 @@ use sqlx::PgPool;
 
 /// Counts are exact up to here.
 pub const DEPTH_CAP: i64 = 100_000;
+/// So many lanes (tenants) are looked at for the oldest.
+const LANES: i64 = 1_000;
 
 /// How a queue stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -13,7 +15,7 @@ pub struct Depth {
     pub ready: i64,
     /// Jobs that wait for a time; at most [`DEPTH_CAP`].
     pub delayed: i64,
-    /// The age of the oldest ready job, in seconds; 0 if there is none.
+    /// The age of the oldest ready job, in seconds: the first of each lane, unless it is paused, or was put off before. 0 if there is none.
     pub oldest_seconds: f64,
 }
 
@@ -22,20 +24,23 @@ pub async fn depth(pool: &PgPool, queue: &str) -> Result<Depth, StoreError> {
     let row = sqlx::query!(
         r#"
         WITH RECURSIVE lane AS (
-          (SELECT priority, tenant_id, created_at FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL
+          (SELECT priority, tenant_id, kind, created_at, errors = '[]' AS fresh FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL
            ORDER BY queue, priority, tenant_id, position LIMIT 1)
           UNION ALL
-          SELECT n.priority, n.tenant_id, n.created_at FROM lane l CROSS JOIN LATERAL (
-            SELECT j.priority, j.tenant_id, j.created_at FROM jobs j
+          SELECT n.priority, n.tenant_id, n.kind, n.created_at, n.fresh FROM lane l CROSS JOIN LATERAL (
+            SELECT j.priority, j.tenant_id, j.kind, j.created_at, j.errors = '[]' AS fresh FROM jobs j
             WHERE j.queue = $1 AND j.state = 'queued' AND j.run_at IS NULL AND (j.priority, j.tenant_id) > (l.priority, l.tenant_id)
             ORDER BY j.queue, j.priority, j.tenant_id, j.position LIMIT 1) n
         )
         SELECT (SELECT count(*) FROM (SELECT FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL LIMIT $2) r) AS "ready!",
                (SELECT count(*) FROM (SELECT FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NOT NULL LIMIT $2) d) AS "delayed!",
-               coalesce((SELECT extract(epoch FROM now() - min(created_at))::float8 FROM lane), 0) AS "oldest!"
+               coalesce((SELECT extract(epoch FROM now() - min(created_at))::float8 FROM (SELECT tenant_id, kind, created_at, fresh FROM lane LIMIT $3) l
+                         WHERE fresh AND 'queue:' || $1 NOT IN (SELECT what FROM job_pauses) AND 'tenant:' || tenant_id NOT IN (SELECT what FROM job_pauses)
+                           AND 'kind:' || kind NOT IN (SELECT what FROM job_pauses)), 0) AS "oldest!"
         "#,
         queue,
-        DEPTH_CAP
+        DEPTH_CAP,
+        LANES
     )
     .fetch_one(pool)
     .await?;

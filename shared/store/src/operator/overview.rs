@@ -24,6 +24,7 @@ pub struct QueueNow {
     pub estimated: bool,
     /// Of the delayed ones: those that failed before.
     pub retrying: i64,
+    /// How long the oldest has waited: the first of each tenant, unless it is held, or was put off before.
     pub oldest_s: Option<f64>,
     pub running: i64,
     pub longest_running_s: Option<f64>,
@@ -43,11 +44,11 @@ pub async fn queues(conn: &mut PgConnection, queues: &[&str]) -> Result<Vec<Queu
         let row = sqlx::query!(
             r#"
             WITH RECURSIVE lane AS (
-              (SELECT priority, tenant_id, created_at, attempt FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL
+              (SELECT priority, tenant_id, kind, created_at, errors = '[]' AS fresh FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL
                ORDER BY queue, priority, tenant_id, position LIMIT 1)
               UNION ALL
-              SELECT n.priority, n.tenant_id, n.created_at, n.attempt FROM lane l CROSS JOIN LATERAL (
-                SELECT j.priority, j.tenant_id, j.created_at, j.attempt FROM jobs j
+              SELECT n.priority, n.tenant_id, n.kind, n.created_at, n.fresh FROM lane l CROSS JOIN LATERAL (
+                SELECT j.priority, j.tenant_id, j.kind, j.created_at, j.errors = '[]' AS fresh FROM jobs j
                 WHERE j.queue = $1 AND j.state = 'queued' AND j.run_at IS NULL AND (j.priority, j.tenant_id) > (l.priority, l.tenant_id)
                 ORDER BY j.queue, j.priority, j.tenant_id, j.position LIMIT 1) n),
             ready AS (SELECT count(*) AS n FROM (SELECT FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL LIMIT $2) r),
@@ -55,8 +56,9 @@ pub async fn queues(conn: &mut PgConnection, queues: &[&str]) -> Result<Vec<Queu
               SELECT attempt FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NOT NULL ORDER BY queue, run_at LIMIT $2) d)
             SELECT r.n AS "ready!", d.n AS "delayed!", d.retrying AS "retrying!",
                    CASE WHEN r.n = $2 THEN estimated_jobs($1, false) END AS many_ready, CASE WHEN d.n = $2 THEN estimated_jobs($1, true) END AS many_delayed,
-                   -- One that failed before was put off on purpose: its age says nothing about the queue.
-                   (SELECT extract(epoch FROM now() - min(created_at))::float8 FROM (SELECT created_at, attempt FROM lane LIMIT $3) l WHERE attempt = 0) AS oldest_s
+                   -- One that failed or waited before was put off on purpose, as one that is held: its age says nothing about the queue.
+                   (SELECT extract(epoch FROM now() - min(created_at))::float8 FROM (SELECT tenant_id, kind, created_at, fresh FROM lane LIMIT $3) l
+                    WHERE fresh AND 'tenant:' || tenant_id NOT IN (SELECT what FROM job_pauses) AND 'kind:' || kind NOT IN (SELECT what FROM job_pauses)) AS oldest_s
             FROM ready r, later d
             "#,
             queue,
