@@ -6,9 +6,16 @@ use crate::{
         agents::Office,
         sending::{CUSTOMER, Desk},
     },
-    harness::{App, text, until},
+    harness::{App, Database, text, until},
 };
+use domain::{JobId, TenantId, WorkerId};
+use jobs::{JobError, probe::Probe};
 use serde_json::{Value, json};
+use std::time::Duration;
+use store::{
+    PgPool,
+    ledger::{self, Delay, WorkerRow},
+};
 
 async fn steps(app: &App, q: &str) -> Vec<Value> {
     let journey = app.ops("GET", &format!("journey?q={}", super::client::encoded(q)), Value::Null).await.expect(200);
@@ -87,4 +94,43 @@ async fn an_agents_answer_is_part_of_the_journey() {
     let answer = run["link"].as_str().unwrap().rsplit('=').next().unwrap();
     let found = steps(&office.app, answer).await;
     assert!(names(&found).contains(&"Sent") && names(&found).contains(&"Provider says: sent"), "{found:#?}");
+}
+
+/// Runs a job and puts it back; its errors.
+async fn put_back(pool: &PgPool, worker: WorkerId, id: JobId, error: &JobError) -> Vec<(String, String)> {
+    let job = ledger::claim(pool, worker, &[id]).await.unwrap().remove(0);
+    let free = matches!(error, JobError::Wait { .. });
+    let delay = Delay { run: job.run(), after: None, free, suspect: false, error: Some(error.describe(job.attempt)) };
+    let mut conn = pool.acquire().await.unwrap();
+    assert_eq!(ledger::delay(&mut conn, worker, &[delay]).await.unwrap(), [id]);
+    let job = store::operator::search::job(&mut conn, id).await.unwrap().unwrap();
+    let text = |error: &Value, name: &str| error[name].as_str().unwrap().to_owned();
+    job.errors.unwrap().as_array().unwrap().iter().map(|error| (text(error, "message"), text(error, "at"))).collect()
+}
+
+#[tokio::test]
+async fn waits_do_not_push_out_what_went_wrong() {
+    let db = Database::create().await;
+    let pool = db.pool();
+    let worker = WorkerId::generate();
+    ledger::register_worker(pool, &WorkerRow { id: worker, name: "test".to_owned(), queues: vec![("probes".to_owned(), 1)] })
+        .await
+        .unwrap();
+    let new = jobs::new_job(TenantId(1), &Probe::default(), None);
+    let id = ledger::enqueue(&mut pool.acquire().await.unwrap(), &[new]).await.unwrap().remove(0);
+    let wait = |reason: &str| JobError::Wait { delay: Duration::ZERO, reason: reason.to_owned() };
+    put_back(pool, worker, id, &JobError::retry("probe", "failed 0")).await;
+    let first = put_back(pool, worker, id, &wait("its turn")).await;
+    for _ in 0..30 {
+        put_back(pool, worker, id, &wait("throttled")).await;
+        let errors = put_back(pool, worker, id, &wait("its turn")).await;
+        assert_eq!(errors, first, "one entry says what it waits for, and since when");
+    }
+    for n in 1..=25 {
+        put_back(pool, worker, id, &JobError::retry("probe", format!("failed {n}"))).await;
+        put_back(pool, worker, id, &wait("its turn")).await;
+    }
+    let errors = put_back(pool, worker, id, &wait("throttled")).await;
+    let kept: Vec<String> = errors.into_iter().map(|(message, _)| message).collect();
+    assert_eq!(kept, (6..=25).map(|n| format!("failed {n}")).collect::<Vec<_>>());
 }

@@ -19,7 +19,8 @@ pub struct Delay {
     pub free: bool,
     /// True when the run may have brought down its neighbours in a batch: it counts like a crash, so it is isolated.
     pub suspect: bool,
-    /// Appended to the job's errors; the oldest beyond twenty are dropped.
+    /// Appended to the job's errors, of which twenty are kept. What it waits for takes the place of what it waited for just before, and
+    /// is dropped before anything that went wrong.
     pub error: Option<Value>,
 }
 
@@ -87,11 +88,17 @@ pub async fn delay(conn: &mut PgConnection, worker: WorkerId, delays: &[Delay]) 
             run_at = ledger_now() + make_interval(secs => ($3::float8[])[array_position($2, j.id)]),
             attempt = attempt - ($4::bool[])[array_position($2, j.id)]::int::int2,
             crashes = crashes + ($5::bool[])[array_position($2, j.id)]::int::int2,
-            errors = CASE WHEN ($6::jsonb[])[array_position($2, j.id)] IS NULL THEN errors
-                          -- What it waits for is said once.
-                          WHEN errors -> -1 ->> 'class' = 'waiting' AND errors -> -1 ->> 'message' = ($6::jsonb[])[array_position($2, j.id)] ->> 'message' THEN errors
-                          ELSE CASE WHEN jsonb_array_length(errors) >= 20 THEN errors - 0 ELSE errors END
-                               || jsonb_build_array(($6::jsonb[])[array_position($2, j.id)] || jsonb_build_object('at', ledger_now())) END
+            errors = (SELECT CASE
+              WHEN new IS NULL THEN errors
+              -- What it waits for is said once, and since when it waits.
+              WHEN waits AND errors -> -1 ->> 'class' = 'waiting' THEN errors - (-1) || jsonb_build_array(new || jsonb_build_object('at', errors -> -1 -> 'at'))
+              WHEN jsonb_array_length(errors) < 20 THEN errors || jsonb_build_array(new || jsonb_build_object('at', ledger_now()))
+              WHEN waits AND oldest_wait IS NULL THEN errors
+              ELSE errors - coalesce(oldest_wait, 0) || jsonb_build_array(new || jsonb_build_object('at', ledger_now())) END
+              FROM (SELECT new, new ->> 'class' = 'waiting' AS waits,
+                           (SELECT min(place)::int4 - 1 FROM jsonb_array_elements(errors) WITH ORDINALITY e(error, place)
+                            WHERE error ->> 'class' = 'waiting') AS oldest_wait
+                    FROM (SELECT ($6::jsonb[])[array_position($2, j.id)] AS new) n) n)
         -- No join: it may become a walk over all jobs.
         WHERE j.id = ANY($2::uuid[]) AND j.position = ($7::int8[])[array_position($2, j.id)] AND j.locked_by = $1 AND NOT j.cancel_requested
         RETURNING j.id
