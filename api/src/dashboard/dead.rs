@@ -5,7 +5,8 @@ use super::{
     format,
     gate::Viewer,
     health::BURST,
-    job, jobs,
+    job,
+    jobs::{self, too_much},
     layout::{self, Html, Page},
 };
 use crate::{ApiError, App};
@@ -34,7 +35,7 @@ pub(super) const FASTEST: i64 = 1_000;
 #[handler]
 pub(super) async fn list_page(req: &mut Request, res: &mut Response, depot: &mut Depot, viewer: Viewer) -> Result<Html, ApiError> {
     let app = App::of(depot)?;
-    let groups = groups::list(&mut *reading(&app.operator).await?).await.map_err(jobs::too_much)?;
+    let groups = groups::list(&mut *reading(&app.operator).await?).await.map_err(too_much)?;
     let rows: Vec<Markup> = groups.iter().map(row).collect();
     let body = html! {
         p { "Jobs that failed for good, with every error kept. Look at one, mend what is wrong, run one as a canary, then release the rest at a pace." }
@@ -76,12 +77,12 @@ pub(super) async fn group_page(req: &mut Request, res: &mut Response, depot: &mu
         Some((at.parse::<DateTime<Utc>>().ok()?, id.parse::<Uuid>().ok()?))
     });
     let mut tx = reading(&app.operator).await?;
-    let Some(group) = groups::find(&mut tx, &fingerprint).await? else {
+    let Some(group) = groups::find(&mut tx, &fingerprint).await.map_err(too_much)? else {
         let body = html! { p class="good" { "No dead letter is of this group (any more): " (fingerprint) } p { a href="/ops/dead" { "All groups" } } };
         return Ok(Page { title: "Dead letters", viewer: &viewer, body }.show(req, res));
     };
-    let letters = groups::letters(&mut tx, &fingerprint, before, PAGE).await?;
-    let samples = groups::samples(&mut tx, &fingerprint, SAMPLES).await?;
+    let letters = groups::letters(&mut tx, &fingerprint, before, PAGE).await.map_err(too_much)?;
+    let samples = groups::samples(&mut tx, &fingerprint, SAMPLES).await.map_err(too_much)?;
     drop(tx);
     let paused = app.pulse.read().await?.is_paused(&format!("kind:{}", group.kind));
     let older = letters.last().filter(|_| letters.len() as u64 >= PAGE.unsigned_abs()).and_then(|last| {
@@ -141,7 +142,8 @@ fn acts(group: &DeadGroup, viewer: &Viewer, paused: bool) -> Markup {
 
 /// Begins to release, or to discard, a whole group. The act's id.
 pub(super) async fn begin(app: &App, actor: &Actor, fingerprint: &str, discard: bool, per_second: i64) -> Result<Uuid, ApiError> {
-    let group = groups::find(&mut *reading(&app.operator).await?, fingerprint).await?.ok_or_else(|| ApiError::not_found("Group"))?;
+    let group = groups::find(&mut *reading(&app.operator).await?, fingerprint).await.map_err(too_much)?;
+    let group = group.ok_or_else(|| ApiError::not_found("Group"))?;
     let filter = JobFilter { fingerprint: Some(fingerprint.to_owned()), ..JobFilter::default() };
     if !discard {
         // They would wait, and then run all at once.
@@ -162,7 +164,7 @@ fn is_paused(what: &str, name: &str) -> ApiError {
 /// Runs the group's latest dead letter again, alone, even while its kind is paused.
 pub(super) async fn canary(app: &App, actor: &Actor, fingerprint: &str) -> Result<JobId, ApiError> {
     let mut tx = reading(&app.operator).await?;
-    let letters = groups::letters(&mut tx, fingerprint, None, PAGE).await?;
+    let letters = groups::letters(&mut tx, fingerprint, None, PAGE).await.map_err(too_much)?;
     drop(tx);
     // The latest one whose work is not queued already, of a tenant that is not paused.
     let pauses = pauses::list(&mut *app.operator_conn().await?).await?;

@@ -4,7 +4,7 @@ use super::{
     chart::{Line, chart},
     format,
     gate::Viewer,
-    jobs::time,
+    jobs::{time, too_much},
     layout::{self, Html, Page},
 };
 use crate::{ApiError, App, request::Query};
@@ -82,9 +82,9 @@ pub(super) async fn read(app: &App, query: &HistoryQuery) -> Result<History, Api
     // Old samples are of ten minutes.
     let step_minutes = (minutes / POINTS).max(1).max(if to - from > TimeDelta::days(1) { 10 } else { 1 });
     let mut tx = reading(&app.operator).await?;
-    let series = samples::series(&mut tx, queue, (from, to), i32::try_from(step_minutes).unwrap_or(10)).await?;
-    let moment = samples::at(&mut tx, at).await?;
-    let errors = samples::errors(&mut tx, at, ERROR_MINUTES, ERRORS).await?;
+    let series = samples::series(&mut tx, queue, (from, to), i32::try_from(step_minutes).unwrap_or(10)).await.map_err(too_much)?;
+    let moment = samples::at(&mut tx, at).await.map_err(too_much)?;
+    let errors = samples::errors(&mut tx, at, ERROR_MINUTES, ERRORS).await.map_err(too_much)?;
     Ok(History { queue, from, to, minutes, step_minutes, series, at, moment, errors })
 }
 

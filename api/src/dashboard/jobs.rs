@@ -98,20 +98,20 @@ pub(super) async fn search(app: &App, query: &JobQuery, limit: i64) -> Result<Fo
     }
     let mut tx = reading(&app.operator).await?;
     if let Some(id) = uuid("id", query.id.as_deref())? {
-        let job = search::job(&mut tx, JobId(id)).await?;
+        let job = search::job(&mut tx, JobId(id)).await.map_err(too_much)?;
         return Ok(Found { jobs: job.map(row_of).into_iter().collect(), next: None });
     }
     let mut about: Vec<Uuid> = uuid("about", query.about.as_deref())?.into_iter().collect();
     let mut nobody = false;
     if let Some(person) = text(&query.person) {
         let term = if person.starts_with('+') { Term::Phone(person) } else { Term::External(person) };
-        let messages = journey::messages(&mut tx, &term, query.tenant, MESSAGES).await?;
+        let messages = journey::messages(&mut tx, &term, query.tenant, MESSAGES).await.map_err(too_much)?;
         about.extend(messages.iter().map(|message| message.id));
         about.extend(messages.iter().filter_map(|message| message.conversation_id));
         nobody = messages.is_empty();
     }
     if let Some(channel) = uuid("channel", query.channel.as_deref())? {
-        let messages = journey::sent_on(&mut tx, channel, MESSAGES * 10).await?;
+        let messages = journey::sent_on(&mut tx, channel, MESSAGES * 10).await.map_err(too_much)?;
         nobody |= messages.is_empty();
         about.extend(messages);
     }

@@ -40,7 +40,7 @@ pub(super) async fn find(app: &App, q: &str, tenant: Option<i32>, chosen: Option
     if let Some(id) = crate::request::parse_uuid(q) {
         messages = journey::messages(&mut tx, &Term::Id(id), tenant, MESSAGES).await.map_err(too_much)?;
         if messages.is_empty()
-            && let Some(job) = search::job(&mut tx, JobId(id)).await?
+            && let Some(job) = search::job(&mut tx, JobId(id)).await.map_err(too_much)?
         {
             for (_, named) in timeline::links(job.args.as_ref()) {
                 let Some(named) = crate::request::parse_uuid(&named) else { continue };
@@ -48,7 +48,7 @@ pub(super) async fn find(app: &App, q: &str, tenant: Option<i32>, chosen: Option
                 messages.extend(journey::of_webhook(&mut tx, RawEventId(named), MESSAGES).await.map_err(too_much)?);
             }
         }
-        if messages.is_empty() && webhooks::one(&mut tx, RawEventId(id)).await?.is_some() {
+        if messages.is_empty() && webhooks::one(&mut tx, RawEventId(id)).await.map_err(too_much)?.is_some() {
             messages = journey::of_webhook(&mut tx, RawEventId(id), MESSAGES).await.map_err(too_much)?;
         }
     } else if !q.is_empty() {
@@ -68,7 +68,7 @@ pub(super) async fn find(app: &App, q: &str, tenant: Option<i32>, chosen: Option
         chosen.map_or(message.id.to_string() == q || message.external_id.as_deref() == Some(q), |chosen| message.id == chosen)
     });
     let steps = match meant.or(messages.first()) {
-        Some(message) => timeline::of(app, message).await?,
+        Some(message) => timeline::of(app, message).await.map_err(too_much)?,
         None => Vec::new(),
     };
     let chosen = meant.or(messages.first()).map(|message| message.id);

@@ -1,13 +1,13 @@
 //! What became of a message, step by step: each with when, how long it took, and what was slow or is missing.
 
 use super::format;
-use crate::{ApiError, App};
+use crate::App;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::JobId;
 use serde::Serialize;
 use serde_json::Value;
 use store::{
-    PgConnection,
+    PgConnection, StoreError,
     operator::{
         journey::{self, JourneyMessage, JourneyRun},
         reading, search,
@@ -67,7 +67,7 @@ pub(super) fn links(args: Option<&Value>) -> Vec<(&'static str, String)> {
 }
 
 /// Everything that is known of a message, in the order in which it happened.
-pub(super) async fn of(app: &App, message: &JourneyMessage) -> Result<Vec<Step>, ApiError> {
+pub(super) async fn of(app: &App, message: &JourneyMessage) -> Result<Vec<Step>, StoreError> {
     let mut tx = reading(&app.operator).await?;
     let conn: &mut PgConnection = &mut tx;
     // What people sent from the business's phone was never ours to send.
@@ -86,7 +86,7 @@ pub(super) async fn of(app: &App, message: &JourneyMessage) -> Result<Vec<Step>,
     Ok(steps)
 }
 
-async fn received(conn: &mut PgConnection, message: &JourneyMessage) -> Result<Vec<Step>, ApiError> {
+async fn received(conn: &mut PgConnection, message: &JourneyMessage) -> Result<Vec<Step>, StoreError> {
     let mut steps = Vec::new();
     match webhooks::of_message(conn, message.id).await? {
         Some(id) => {
@@ -146,7 +146,7 @@ async fn received(conn: &mut PgConnection, message: &JourneyMessage) -> Result<V
     Ok(steps)
 }
 
-async fn sent(conn: &mut PgConnection, message: &JourneyMessage) -> Result<Vec<Step>, ApiError> {
+async fn sent(conn: &mut PgConnection, message: &JourneyMessage) -> Result<Vec<Step>, StoreError> {
     let by = message
         .meta
         .as_ref()
@@ -180,7 +180,7 @@ async fn sent(conn: &mut PgConnection, message: &JourneyMessage) -> Result<Vec<S
 }
 
 /// A job: that it was made, what it waited for, each failure, and how it ended.
-async fn of_job(conn: &mut PgConnection, id: JobId, what: &str) -> Result<Vec<Step>, ApiError> {
+async fn of_job(conn: &mut PgConnection, id: JobId, what: &str) -> Result<Vec<Step>, StoreError> {
     let Some(job) = search::job(conn, id).await? else { return Ok(Vec::new()) };
     Ok(steps_of(&job, what))
 }

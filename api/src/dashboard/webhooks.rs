@@ -178,7 +178,7 @@ fn row(webhook: &Webhook, viewer: &Viewer) -> Markup {
 /// A webhook and the jobs that processed it.
 pub(super) async fn find(app: &App, id: RawEventId) -> Result<(webhooks::WebhookBody, Vec<JobRow>), ApiError> {
     let mut tx = reading(&app.operator).await?;
-    let webhook = webhooks::one(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("Webhook"))?;
+    let webhook = webhooks::one(&mut tx, id).await.map_err(too_much)?.ok_or_else(|| ApiError::not_found("Webhook"))?;
     let at = webhook.webhook.received_at;
     let jobs =
         journey::jobs_about(&mut tx, &[id.0], (at - TimeDelta::seconds(4), at + TimeDelta::seconds(4)), 10).await.map_err(too_much)?;
@@ -252,7 +252,7 @@ pub(super) fn filter_of(query: &WebhookQuery, ids: Vec<Uuid>, now: DateTime<Utc>
 /// How many there are (at most a hundred thousand are counted), and what the first hundred would write.
 pub(super) async fn try_out(app: &App, filter: &ReplayFilter) -> Result<(i64, Preview), ApiError> {
     let count = operator_replay::count(&mut *reading(&app.operator).await?, filter, COUNTED).await.map_err(too_much)?;
-    let first = operator_replay::find(&app.operator, filter, None, i64::try_from(MOST_EVENTS).unwrap_or(100)).await?;
+    let first = operator_replay::find(&app.operator, filter, None, i64::try_from(MOST_EVENTS).unwrap_or(100)).await.map_err(too_much)?;
     let ids: Vec<RawEventId> = first.iter().map(|event| event.id).collect();
     let ttl = TimeDelta::from_std(app.human_override_ttl).unwrap_or(TimeDelta::days(1));
     let mut tries = 0;
@@ -271,7 +271,7 @@ pub(super) async fn try_out(app: &App, filter: &ReplayFilter) -> Result<(i64, Pr
             Err(StoreError::Data(error)) => {
                 return Err(ApiError::conflict("refused_by_database", format!("The database would refuse one of them: {error}")));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(too_much(error)),
         }
     }
 }

@@ -134,3 +134,27 @@ async fn waits_do_not_push_out_what_went_wrong() {
     let kept: Vec<String> = errors.into_iter().map(|(message, _)| message).collect();
     assert_eq!(kept, (6..=25).map(|n| format!("failed {n}")).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_question_that_takes_too_long_is_the_askers_to_narrow() {
+    let app = App::start().await;
+    assert_eq!(app.webhook(&text("wamid.1")).await, 200);
+    app.drain().await;
+    let id = "01900000-0000-7000-8000-000000000001";
+    // Whoever waits for a lock takes too long, as who looks through too much.
+    let locked = [
+        ("jobs_dead", vec!["journey?q=wamid.1".to_owned(), format!("jobs?id={id}")]),
+        ("customers, chat_messages", vec!["jobs?person=%2B15551230001".to_owned(), format!("jobs?channel={id}")]),
+    ];
+    for (tables, questions) in locked {
+        let mut holder = app.db.pool().begin().await.unwrap();
+        let lock = format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE");
+        sqlx::Executor::execute(&mut *holder, sqlx::AssertSqlSafe(lock)).await.unwrap();
+        let answers = futures::future::join_all(questions.iter().map(|question| app.ops("GET", question, Value::Null))).await;
+        for (answer, question) in answers.into_iter().zip(&questions) {
+            let refused = answer.expect(400);
+            assert!(refused["message"].as_str().unwrap().starts_with("There is too much to look through"), "{question}: {refused}");
+        }
+        holder.rollback().await.unwrap();
+    }
+}
