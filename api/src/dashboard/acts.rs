@@ -5,14 +5,16 @@ use super::{
     format,
     gate::Viewer,
     layout::{self, Html, Page},
+    webhooks,
 };
 use crate::{ApiError, App};
 use maud::{Markup, html};
 use salvo::{Depot, Request, Response, Writer, handler};
 use serde_json::Value;
 use store::operator::{
+    groups,
     paced::{self, PacedAct},
-    sessions,
+    sessions::{self, OperatorAct},
 };
 use uuid::Uuid;
 
@@ -37,7 +39,7 @@ pub(super) async fn page(req: &mut Request, res: &mut Response, depot: &mut Depo
                     td { (format::moment(act.at)) }
                     td { (act.actor) }
                     th scope="row" { (act.act) }
-                    td { (act.affected) }
+                    td { (rows_of(act)) }
                     td class="wrap" { code { (format::cut(&act.subject.to_string(), 300)) } }
                     td class="wrap" { (act.reason.as_deref().unwrap_or("–")) }
                 }
@@ -59,13 +61,30 @@ pub(super) async fn page(req: &mut Request, res: &mut Response, depot: &mut Depo
     Ok(Page { title: "Acts", viewer: &viewer, body }.show(req, res))
 }
 
+/// A count that was taken up to `most`.
+pub(super) fn counted(count: i64, most: i64) -> String {
+    if count >= most { format!("{} or more", format::count(most)) } else { format::count(count) }
+}
+
+/// Up to where what an act is about was counted.
+fn most(act: &str) -> i64 {
+    if act == "replay" { webhooks::COUNTED } else { groups::COUNTED }
+}
+
+fn rows_of(act: &OperatorAct) -> String {
+    match act.subject["act"].as_str().filter(|_| act.act == "paced.begin") {
+        Some(begun) => counted(act.affected, most(begun)),
+        None => format::count(act.affected),
+    }
+}
+
 fn paced_row(act: &PacedAct) -> Markup {
     html! {
         tr {
             th scope="row" { a href={ "/ops/acts/" (act.id) } { (act.act) } }
             td { (act.state) }
             td { (format::count(act.done)) }
-            td { (format::count(act.total)) }
+            td { (counted(act.total, most(&act.act))) }
             td { (act.per_second) }
             td { (act.actor) }
             td class="wrap" { (act.reason.as_deref().unwrap_or("–")) }
@@ -96,16 +115,19 @@ pub(super) async fn progress(req: &mut Request, res: &mut Response, depot: &mut 
 
 /// How far it is.
 pub(super) fn state(act: &PacedAct, viewer: &Viewer) -> Markup {
-    let handled = act.done + act.skipped;
-    let left = (act.total - handled).max(0);
+    let (handled, most) = (act.done + act.skipped, most(&act.act));
+    // Where not all were counted, nobody knows how many are left.
+    let left = (act.total < most).then(|| (act.total - handled).max(0));
+    let share = (left.is_some() || act.state == "done").then_some(handled.min(act.total));
     html! {
         p class=(match act.state.as_str() { "done" => "good", "stopped" => "warn", _ => "" }) {
-            strong { (act.state) } ": " (format::count(act.done)) " of " (format::count(act.total))
+            strong { (act.state) } ": " (format::count(act.done)) " of " (counted(act.total, most))
             @if act.skipped > 0 { ", " (format::count(act.skipped)) " left alone (the same work is queued already)" }
             @if let Some(note) = &act.note { "; " (note) }
-            @if act.state == "running" { ", " (act.per_second) " a second, " (format::seconds(f64::from(i32::try_from(left).unwrap_or(i32::MAX)) / f64::from(act.per_second))) " left" }
+            @if act.state == "running" { ", " (act.per_second) " a second" }
+            @if let Some(left) = left.filter(|_| act.state == "running") { ", " (format::seconds(f64::from(i32::try_from(left).unwrap_or(i32::MAX)) / f64::from(act.per_second))) " left" }
         }
-        progress max=(act.total.max(1)) value=(handled.min(act.total)) aria-label="Done" {}
+        @if share.is_some() || act.state == "running" { progress max=(act.total.max(1)) value=[share] aria-label="Done" {} }
         p class="dim" { "Begun " (format::moment(act.started_at)) " UTC by " (act.actor) @if let Some(reason) = &act.reason { ": " (reason) } }
         @if act.state == "running" && viewer.may_act() {
             form method="post" action={ "/ops/acts/" (act.id) } { (layout::form_fields(viewer)) button type="submit" class="danger" { "Stop" } }
@@ -123,4 +145,15 @@ pub(super) async fn stop(req: &mut Request, res: &mut Response, depot: &mut Depo
     let stopped = paced::stop(&app.operator, &viewer.actor(form.reason()), id).await?;
     form::go(res, &format!("/ops/acts/{id}"), if stopped { "Stopped." } else { "It was over already." });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_at_its_cap_says_so() {
+        assert_eq!([0, 999, 1_000].map(|count| counted(count, 1_000)), ["0", "999", "1 000 or more"]);
+        assert!(most("replay") == webhooks::COUNTED && most("retry") == groups::COUNTED && most("discard") == groups::COUNTED);
+    }
 }

@@ -1,6 +1,7 @@
 //! The dead-letter desk: groups by what killed them; look, run one as a canary, release all at a pace, or give them up.
 
 use super::{
+    acts::counted,
     form::{self, Form},
     format,
     gate::Viewer,
@@ -49,16 +50,12 @@ pub(super) async fn list_page(req: &mut Request, res: &mut Response, depot: &mut
     Ok(Page { title: "Dead letters", viewer: &viewer, body }.show(req, res))
 }
 
-fn counted(group: &DeadGroup) -> String {
-    if group.count >= COUNTED { format!("{} or more", format::count(COUNTED)) } else { format::count(group.count) }
-}
-
 fn row(group: &DeadGroup) -> Markup {
     html! {
         tr {
             th scope="row" { a href={ "/ops/dead/group?f=" (format::encoded(&group.fingerprint)) } { (group.fingerprint) } }
             td { (group.queue) }
-            td { (counted(group)) }
+            td { (counted(group.count, COUNTED)) }
             td class=[(group.lately >= BURST).then_some("bad")] { (format::count(group.lately)) }
             td { (format::moment(group.first_at)) }
             td { (format::moment(group.last_at)) }
@@ -91,7 +88,7 @@ pub(super) async fn group_page(req: &mut Request, res: &mut Response, depot: &mu
     });
     let body = html! {
         dl class="facts" {
-            dt { "Count" } dd { (counted(&group)) ", " (format::count(group.lately)) " in the last five minutes" }
+            dt { "Count" } dd { (counted(group.count, COUNTED)) ", " (format::count(group.lately)) " in the last five minutes" }
             dt { "First" } dd { (format::moment(group.first_at)) " UTC" }
             dt { "Last" } dd { (format::moment(group.last_at)) " UTC" }
             dt { "Kind" } dd { (group.kind) @if paused { " " span class="tag warn" { "paused" } } }
@@ -132,7 +129,7 @@ fn acts(group: &DeadGroup, viewer: &Viewer, paused: bool) -> Markup {
                 (layout::form_fields(viewer))
                 label { "Jobs a second" input name="per_second" type="number" min="1" max=(FASTEST) value="20" required; }
                 (layout::reason_field())
-                button type="submit" name="act" value="release" { "Release all " (counted(group)) } " "
+                button type="submit" name="act" value="release" { "Release all " (counted(group.count, COUNTED)) } " "
                 button type="submit" name="act" value="discard" class="danger" { "Discard all" }
             }
             p class="dim" { "A release stops by itself when its jobs die again while it goes on." }

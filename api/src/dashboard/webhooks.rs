@@ -1,6 +1,7 @@
 //! Raw webhooks: the log, one in full, and processing some once more, with what that would write shown first.
 
 use super::{
+    acts::counted,
     form::{self, Form},
     format,
     gate::Viewer,
@@ -46,7 +47,7 @@ static DRY_RUNS: Semaphore = Semaphore::const_new(1);
 /// A try that lost a race is made again, so often.
 const TRIES: u32 = 4;
 /// A replay of more than this is counted no further beforehand.
-const COUNTED: i64 = 100_000;
+pub(super) const COUNTED: i64 = 100_000;
 
 /// Which webhooks. An empty field says nothing.
 #[derive(Clone, Debug, Default, Deserialize, ToParameters)]
@@ -304,14 +305,14 @@ pub(super) async fn plan(
     let filter = filter_of(&query.0, chosen(req), app.clock.now())?;
     let (count, preview) = try_out(&app, &filter).await?;
     let body = html! {
-        p { strong { (format::count(count)) } " webhooks would be processed once more." @if u64::try_from(count).unwrap_or(0) > preview.events as u64 { " What follows is about the first " (preview.events) "." } }
+        p { strong { (counted(count, COUNTED)) } " webhooks would be processed once more." @if u64::try_from(count).unwrap_or(0) > preview.events as u64 { " What follows is about the first " (preview.events) "." } }
         (difference(&preview))
         @if count > 0 {
             form method="post" action={ "/ops/webhooks/replay?" (req.uri().query().unwrap_or_default()) } {
                 (layout::form_fields(&viewer))
                 label { "Webhooks a second" input name="per_second" type="number" min="1" max=(FASTEST) value="50" required; }
                 (layout::reason_field())
-                button type="submit" { "Replay " (format::count(count)) }
+                button type="submit" { "Replay " (counted(count, COUNTED)) }
             }
         }
     };

@@ -1,6 +1,6 @@
 //! Groups of dead letters: a canary, releases at a pace that stop when they fail, and giving up.
 
-use super::client::Operator;
+use super::client::{Operator, between};
 use crate::harness::{App, until};
 use serde_json::{Value, json};
 
@@ -117,4 +117,32 @@ async fn an_act_that_cannot_go_on_stops_and_says_why_and_holds_up_no_other() {
     until("the other is done", async || app.db.count("SELECT count(*) FROM jobs_done").await == 2).await;
     until("it is stopped", async || act(&app, id).await["state"] == "stopped").await;
     assert!(act(&app, id).await["note"].as_str().unwrap().contains("cannot read it"));
+}
+
+#[tokio::test]
+async fn where_not_all_were_counted_nobody_says_how_many_are_left() {
+    let app = App::start_api_only().await;
+    let id = |n: i32| format!("01900000-0000-7000-8000-00000000000{n}");
+    let (letters, webhooks) = (store::operator::groups::COUNTED, 100_000);
+    app.db
+        .run(&format!(
+            "INSERT INTO paced_acts (id, act, filter, per_second, total, done, actor) VALUES
+               ('{}', 'retry', '{{\"fingerprint\": \"probe:probe\"}}', 20, {letters}, 1500, 'test'),
+               ('{}', 'replay', '{{}}', 20, {webhooks}, {webhooks} + 1500, 'test'),
+               ('{}', 'discard', '{{}}', 20, 2000, 1500, 'test')",
+            id(1),
+            id(2),
+            id(3)
+        ))
+        .await;
+    let operator = Operator::of(&app).await;
+    let page = async |n: i32| operator.get(&format!("/ops/acts/{}", id(n))).await.ok();
+    for n in [1, 2] {
+        let page = page(n).await;
+        assert!(page.contains("00 000 or more, 20 a second</p>") && !between(&page, "<progress", ">").contains("value"), "{page}");
+    }
+    let counted = page(3).await;
+    assert!(counted.contains("1 500 of 2 000, 20 a second, 25 s left</p>"), "{counted}");
+    let all = operator.get("/ops/acts").await.ok();
+    assert!(all.matches("00 000 or more</td>").count() == 2 && all.contains("<td>2 000</td>"), "{all}");
 }
