@@ -1,8 +1,12 @@
-//! What operators are shown as numbers is so: how old a queue is.
+//! What operators are shown as numbers is so: how old a queue is, how many jobs were enqueued.
 
-use crate::harness::{App, until};
+use crate::harness::{App, Database, until};
+use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
-use store::ledger::{self, Depth};
+use store::{
+    ledger::{self, Depth},
+    operator::{overview, samples},
+};
 
 /// The queue of probes on the overview.
 async fn probes(app: &App) -> Value {
@@ -30,4 +34,40 @@ async fn what_is_held_or_was_put_off_does_not_make_a_queue_old() {
     assert!(depth().await.oldest_seconds > 3_500.0);
     app.ops("POST", "pauses", json!({"what": "queue:probes"})).await.expect(200);
     assert_eq!(depth().await, Depth { ready: 3, delayed: 0, oldest_seconds: 0.0 }, "nobody is to be called for a queue that is paused");
+}
+
+#[tokio::test]
+async fn what_was_enqueued_is_counted_over_the_whole_time_wherever_it_is_now() {
+    let db = Database::create().await;
+    let mut conn = db.pool().acquire().await.unwrap();
+    let now = overview::now(&mut conn).await.unwrap();
+    let to = DateTime::from_timestamp(now.timestamp() / 60 * 60, 0).unwrap();
+    let from = to - TimeDelta::minutes(1);
+    // The id of the n-th job, made so many seconds after the beginning.
+    let id = |seconds: &str, n: &str| {
+        let moment = format!("'{}'::timestamptz + ({seconds}) * interval '1 second'", from.to_rfc3339());
+        format!("(left(replace(first_id_at({moment})::text, '-', ''), 12) || '70008' || lpad(to_hex({n}), 15, '0'))::uuid")
+    };
+    db.run(&format!(
+        "INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, args) SELECT {}, 'probe', 'probes', 1, 5, '{{}}' FROM generate_series(-1, 60) n;
+         INSERT INTO jobs_dead (id, kind, queue, tenant_id, priority, weight, attempt, crashes, max_attempts, fingerprint, args, errors, created_at, died_at)
+         VALUES ({}, 'probe', 'probes', 1, 0, 1, 1, 0, 5, 'probe:probe', '{{}}', '[]', now(), now());
+         INSERT INTO jobs_done (finished_on, id, kind, queue, tenant_id, state, attempt, crashes, created_at, finished_at)
+         SELECT (now() AT TIME ZONE 'utc')::date, {}, 'process_webhook', 'webhooks', 1, 'done', 1, 0, now(), now() FROM generate_series(1, 500) n",
+        id("n", "n"),
+        id("1", "1"),
+        id("3", "n")
+    ))
+    .await;
+    let entered = samples::entered(&mut conn, (from, to)).await.unwrap();
+    assert_eq!(entered.into_iter().collect::<Vec<_>>(), [("probes".to_owned(), 61), ("webhooks".to_owned(), 500)]);
+    // Too many to be counted one by one: those of the beginning stand for the rest.
+    db.run(&format!(
+        "INSERT INTO jobs_done (finished_on, id, kind, queue, tenant_id, state, attempt, crashes, created_at, finished_at)
+         SELECT (now() AT TIME ZONE 'utc')::date, {}, 'send_outbound', 'outbound', 1, 'done', 1, 0, now(), now() FROM generate_series(0, 59999) n",
+        id("n * 0.001", "n")
+    ))
+    .await;
+    let entered = samples::entered(&mut conn, (from, to)).await.unwrap();
+    assert!((59_000..=61_000).contains(&entered["outbound"]) && entered["probes"] == 61, "{entered:?}");
 }

@@ -2,9 +2,11 @@
 
 use super::client::Operator;
 use crate::harness::{App, Database};
+use domain::TenantId;
+use jobs::probe::Probe;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use store::operator::samples;
+use store::{ledger, operator::samples};
 
 /// Samples of a queue, a minute apart, that end `ago` before now.
 async fn keep(app: &App, queue: &str, minutes: i32, ago: &str) {
@@ -68,13 +70,20 @@ async fn minutes_older_than_a_day_become_tens_of_minutes_once_and_what_is_older_
 #[tokio::test]
 async fn the_leader_keeps_a_sample_each_minute() {
     let app = App::start().await;
-    app.probe(json!("succeed"), 10).await;
+    app.probe(json!("succeed"), 1).await;
+    app.drain().await;
+    // Somebody leads now. These have ids that say when they were made.
+    let new: Vec<_> = (0..10).map(|_| jobs::new_job(TenantId(1), &Probe::default(), None)).collect();
+    ledger::enqueue(&mut app.db.pool().acquire().await.unwrap(), &new).await.unwrap();
     app.drain().await;
     // Longer than anything else is waited for: the minute must end.
     let started = Instant::now();
     while app
         .db
-        .count("SELECT count(*) FROM queue_samples WHERE queue = 'probes' AND done = 10 AND wait_p50 IS NOT NULL AND workers = 1")
+        .count(
+            "SELECT count(*) FROM queue_samples WHERE queue = 'probes' AND done >= 10 AND wait_p50 IS NOT NULL AND workers = 1
+                  AND 10 = (SELECT sum(entered) FROM queue_samples WHERE queue = 'probes')",
+        )
         .await
         == 0
     {

@@ -1,5 +1,6 @@
 //! Once a minute: how every queue stands and what it did, kept for the operators' charts.
 
+use chrono::{DateTime, TimeDelta};
 use jobs::queue;
 use platform::figures::{Lane, Lanes};
 use serde_json::{Value, json};
@@ -46,6 +47,9 @@ pub(super) async fn take(pool: PgPool) {
 async fn sample(pool: &PgPool) -> Result<(), StoreError> {
     let mut tx = reading(pool).await?;
     let names: Vec<&str> = queue::ALL.iter().map(|queue| queue.name).collect();
+    let now = overview::now(&mut tx).await?;
+    let minute = DateTime::from_timestamp(now.timestamp() / 60 * 60, 0).unwrap_or(now);
+    let entered = samples::entered(&mut tx, (minute - TimeDelta::minutes(1), minute)).await?;
     let queues = overview::queues(&mut tx, &names).await?;
     let groups = groups::list(&mut tx).await?;
     let processes = processes::list(&mut tx).await?;
@@ -76,7 +80,7 @@ async fn sample(pool: &PgPool) -> Result<(), StoreError> {
             dead,
             paused,
             stuck: json!(stuck),
-            entered: now.entered_10s * 6,
+            entered: entered.get(&now.queue).copied().unwrap_or(0),
             workers: workers(&processes, &now.queue),
             ..of_lane(&lane, now)
         });

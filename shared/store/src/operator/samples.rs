@@ -5,13 +5,18 @@ use crate::StoreError;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
+use uuid::Uuid;
+
+/// Jobs of a table that are counted one by one; if there are more, they stand for the rest of the time.
+const ENTERED: i64 = 10_000;
 
 /// What a minute of a queue was like.
 #[derive(Clone, Debug, Default)]
 pub struct NewSample {
     pub now: QueueNow,
     pub dead: i64,
+    /// Jobs that were enqueued.
     pub entered: i64,
     pub done: i64,
     pub failed: i64,
@@ -28,6 +33,45 @@ pub struct NewSample {
 pub async fn left_of_minute(pool: &PgPool) -> Result<Duration, StoreError> {
     let left = sqlx::query_scalar!(r#"SELECT 60.0::float8 - extract(second FROM now())::float8 AS "left!""#).fetch_one(pool).await?;
     Ok(Duration::from_secs_f64(left.clamp(0.0, 60.0)) + Duration::from_millis(50))
+}
+
+/// Jobs that were enqueued between two moments, by queue.
+pub async fn entered(conn: &mut PgConnection, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> Result<BTreeMap<String, i64>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT queue AS "queue!", count(*) AS "n!", CASE WHEN sum(count(*)) OVER () >= $3 THEN (
+                 SELECT id FROM jobs WHERE id >= first_id_at($1) AND id < first_id_at($2) ORDER BY id OFFSET $3 - 1 LIMIT 1) END AS "last?"
+        FROM (SELECT queue FROM jobs WHERE id >= first_id_at($1) AND id < first_id_at($2) ORDER BY id LIMIT $3) live GROUP BY queue
+        UNION ALL
+        SELECT queue, count(*), CASE WHEN sum(count(*)) OVER () >= $3 THEN (
+                 SELECT id FROM jobs_done WHERE finished_on >= ($1 AT TIME ZONE 'utc')::date - 1 AND id >= first_id_at($1) AND id < first_id_at($2)
+                 ORDER BY id OFFSET $3 - 1 LIMIT 1) END
+        FROM (SELECT queue FROM jobs_done WHERE finished_on >= ($1 AT TIME ZONE 'utc')::date - 1 AND id >= first_id_at($1) AND id < first_id_at($2)
+              ORDER BY id LIMIT $3) done GROUP BY queue
+        UNION ALL
+        SELECT queue, count(*), CASE WHEN sum(count(*)) OVER () >= $3 THEN (
+                 SELECT id FROM jobs_dead WHERE id >= first_id_at($1) AND id < first_id_at($2) ORDER BY id OFFSET $3 - 1 LIMIT 1) END
+        FROM (SELECT queue FROM jobs_dead WHERE id >= first_id_at($1) AND id < first_id_at($2) ORDER BY id LIMIT $3) dead GROUP BY queue
+        "#,
+        from,
+        to,
+        ENTERED
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut entered: BTreeMap<String, i64> = BTreeMap::new();
+    for row in rows {
+        *entered.entry(row.queue).or_default() += row.last.map_or(row.n, |last| stretched(row.n, last, (from, to)));
+    }
+    Ok(entered)
+}
+
+/// What was counted from `from` to the moment of the job `last`, for all of the time.
+fn stretched(n: i64, last: Uuid, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> i64 {
+    // An id begins with its millisecond.
+    let until = i64::try_from(last.as_u128() >> 80).unwrap_or(i64::MAX);
+    let all = (to - from).num_milliseconds().max(1);
+    n * all / (until - from.timestamp_millis()).clamp(1, all)
 }
 
 /// Keeps a minute. A second leader's says nothing new and is dropped.
