@@ -69,8 +69,9 @@ pub struct Lane {
     pub failed: u64,
     /// Failures by class, or refusals by reason.
     pub errors: BTreeMap<String, u64>,
-    /// From the enqueueing to the first run; for webhooks from the first byte to the 200.
+    /// From the enqueueing to the first run (no later one counts); for webhooks from the first byte to the 200.
     pub wait: Histogram,
+    /// Runs, but for those that found that it is not their time yet.
     pub run: Histogram,
     /// Hints in the dispatcher, and how many there may be: known to the leader only.
     pub window: Option<(u64, u64)>,

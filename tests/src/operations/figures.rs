@@ -1,4 +1,4 @@
-//! What operators are shown as numbers is so: how old a queue is, how many jobs were enqueued.
+//! What operators are shown as numbers is so: how old a queue is, how long jobs waited, how many were enqueued.
 
 use crate::harness::{App, Database, until};
 use chrono::{DateTime, TimeDelta};
@@ -34,6 +34,45 @@ async fn what_is_held_or_was_put_off_does_not_make_a_queue_old() {
     assert!(depth().await.oldest_seconds > 3_500.0);
     app.ops("POST", "pauses", json!({"what": "queue:probes"})).await.expect(200);
     assert_eq!(depth().await, Depth { ready: 3, delayed: 0, oldest_seconds: 0.0 }, "nobody is to be called for a queue that is paused");
+}
+
+/// What the only worker says of its probes of the last minute, when it says that one is done.
+async fn said(app: &App) -> Value {
+    let figures = "SELECT coalesce((SELECT figures ->> 'probes' FROM processes WHERE role = 'worker'), '{}')";
+    let read = async || serde_json::from_str::<Value>(&app.db.text(figures).await).unwrap();
+    until("the worker says what it did", async || read().await["done"] == 1).await;
+    read().await
+}
+
+fn times(histogram: &Value) -> i64 {
+    histogram.as_object().unwrap().values().map(|times| times.as_i64().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn a_job_that_is_looked_at_often_has_waited_and_run_once() {
+    let app = App::start().await;
+    let file = std::env::temp_dir().join(format!("looked-at-{}", uuid::Uuid::now_v7()));
+    app.probe(json!({"snooze_until_file": file}), 1).await;
+    // It has a new place each time that it is put back.
+    let place = app.db.count("SELECT position FROM jobs WHERE queue = 'probes'").await;
+    until("it was looked at", async || app.db.count("SELECT position FROM jobs WHERE queue = 'probes'").await > place + 10).await;
+    std::fs::write(&file, "").unwrap();
+    app.drain().await;
+    std::fs::remove_file(&file).unwrap();
+    let said = said(&app).await;
+    assert_eq!((times(&said["wait"]), times(&said["run"]), &said["failed"]), (1, 1, &json!(0)), "{said}");
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_runs_again_has_waited_once() {
+    let mut app = App::start().await;
+    app.expect_dead(1);
+    app.probe(json!("fail"), 1).await;
+    app.drain().await;
+    let id = app.db.text("SELECT id::text FROM jobs_dead").await;
+    app.ops("POST", &format!("jobs/{id}/edit"), json!({"args": {"act": "succeed"}})).await.expect(200);
+    let said = said(&app).await;
+    assert_eq!((times(&said["wait"]), times(&said["run"]), &said["failed"]), (1, 2, &json!(1)), "{said}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::{
 use domain::WorkerId;
 use futures::FutureExt;
 use jobs::{Done, Handler, JobContext, JobError, Policy, dispatch::Hint, policy::Decision, queue};
+use platform::figures::Lane;
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use store::{
     StoreError,
@@ -144,30 +145,63 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
 
 /// How long jobs waited for their first run, in seconds. Those that were to wait are left out.
 fn waits(jobs: &[ClaimedJob]) -> Vec<f64> {
-    jobs.iter().filter(|job| job.attempt == 1 && job.queue != queue::OVERRIDES.name).map(|job| job.waited_seconds).collect()
+    jobs.iter().filter(|job| job.is_first_run && job.queue != queue::OVERRIDES.name).map(|job| job.waited_seconds).collect()
+}
+
+/// A run that found that it is not its time yet.
+fn only_looked(result: Option<&Result<Done, JobError>>) -> bool {
+    matches!(result, Some(Err(JobError::Snooze(_) | JobError::Wait { .. })))
+}
+
+/// What a run of `jobs` jobs adds to the figures of their queue. `None`: it was cancelled.
+fn tally(lane: &mut Lane, jobs: u64, (waited, took): (&[f64], Duration), result: Option<&Result<Done, JobError>>) {
+    for seconds in waited {
+        lane.wait.record(*seconds, 1);
+    }
+    if only_looked(result) {
+        return;
+    }
+    match result {
+        Some(Ok(_)) => lane.done += jobs,
+        Some(Err(error)) => {
+            lane.failed += jobs;
+            *lane.errors.entry(error.class().to_owned()).or_default() += jobs;
+        }
+        None => {}
+    }
+    lane.run.record(took.as_secs_f64(), jobs);
 }
 
 fn observe(runtime: &Runtime, handler: &Handler, jobs: usize, (waited, took): (&[f64], Duration), result: Option<&Result<Done, JobError>>) {
-    runtime.figures.record(handler.policy.queue, |lane| {
-        let count = jobs as u64;
-        match result {
-            Some(Ok(_)) | None => lane.done += count,
-            Some(Err(JobError::Snooze(_) | JobError::Wait { .. })) => {}
-            Some(Err(error)) => {
-                lane.failed += count;
-                *lane.errors.entry(error.class().to_owned()).or_default() += count;
-            }
-        }
-        for seconds in waited {
-            lane.wait.record(*seconds, 1);
-        }
-        lane.run.record(took.as_secs_f64(), count);
-    });
+    runtime.figures.record(handler.policy.queue, |lane| tally(lane, jobs as u64, (waited, took), result));
     let outcome = match result {
         Some(Ok(_)) => "done",
         Some(Err(error)) => error.class(),
         None => "cancelled",
     };
     metrics::counter!("switchboard_jobs_run_total", "kind" => handler.kind, "outcome" => outcome).increment(jobs as u64);
-    metrics::histogram!("switchboard_job_seconds", "kind" => handler.kind).record(took.as_secs_f64());
+    if !only_looked(result) {
+        metrics::histogram!("switchboard_job_seconds", "kind" => handler.kind).record(took.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_a_look_nor_what_was_cancelled_counts_as_done() {
+        let took = Duration::from_millis(20);
+        let mut lane = Lane::default();
+        let mut ran = |waited: &[f64], result: Option<Result<Done, JobError>>| tally(&mut lane, 1, (waited, took), result.as_ref());
+        ran(&[3.0], Some(Err(JobError::Wait { delay: took, reason: "its turn".to_owned() })));
+        ran(&[], Some(Err(JobError::Snooze(took))));
+        ran(&[], Some(Err(JobError::retry("probe", "asked to retry"))));
+        ran(&[], Some(Ok(Done::WITHOUT_EFFECTS)));
+        ran(&[], None);
+        let mut expected = Lane { done: 1, failed: 1, errors: BTreeMap::from([("probe".to_owned(), 1)]), ..Lane::default() };
+        expected.wait.record(3.0, 1);
+        expected.run.record(took.as_secs_f64(), 3);
+        assert_eq!(lane, expected);
+    }
 }
