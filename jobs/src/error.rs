@@ -55,11 +55,12 @@ impl JobError {
     pub fn describe(&self, attempt: i16) -> Value {
         // Bounded: a message may quote a whole statement.
         let message: String = self.to_string().chars().take(2_000).collect();
-        let mut row = json!({"class": self.class(), "message": message, "attempt": attempt});
-        if let Self::Wait { delay, counts, .. } = self {
-            row["waited_s"] = json!(if *counts { delay.as_secs_f64() } else { 0.0 });
-        }
-        row
+        let class = self.class();
+        let Self::Wait { delay, counts, .. } = self else {
+            return json!({"class": class, "message": message, "attempt": attempt});
+        };
+        let waited = if *counts { delay.as_secs_f64() } else { 0.0 };
+        json!({"class": class, "message": message, "attempt": attempt, "waited_s": waited})
     }
 
     /// The dead letter that job `id` of `kind` becomes with this error.

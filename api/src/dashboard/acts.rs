@@ -72,7 +72,7 @@ fn most(act: &str) -> i64 {
 }
 
 fn rows_of(act: &OperatorAct) -> String {
-    match act.subject["act"].as_str().filter(|_| act.act == "paced.begin") {
+    match act.subject.get("act").and_then(Value::as_str).filter(|_| act.act == "paced.begin") {
         Some(begun) => counted(act.affected, most(begun)),
         None => format::count(act.affected),
     }

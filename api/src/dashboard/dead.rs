@@ -17,7 +17,7 @@ use maud::{Markup, html};
 use salvo::{Depot, Request, Response, Writer, handler};
 use store::{
     operator::{
-        groups::{self, COUNTED, DeadGroup},
+        groups::{self, COUNTED, COUNTED_IN_LIST, DeadGroup},
         paced::{self, Work},
         pauses, reading,
     },
@@ -55,7 +55,7 @@ fn row(group: &DeadGroup) -> Markup {
         tr {
             th scope="row" { a href={ "/ops/dead/group?f=" (format::encoded(&group.fingerprint)) } { (group.fingerprint) } }
             td { (group.queue) }
-            td { (counted(group.count, COUNTED)) }
+            td { (counted(group.count, COUNTED_IN_LIST)) }
             td class=[(group.lately >= BURST).then_some("bad")] { (format::count(group.lately)) }
             td { (format::moment(group.first_at)) }
             td { (format::moment(group.last_at)) }

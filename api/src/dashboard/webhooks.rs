@@ -261,12 +261,12 @@ pub(super) async fn try_out(app: &App, filter: &ReplayFilter) -> Result<(i64, Pr
         tries += 1;
         // Rows are locked meanwhile: one at a time, and not for long.
         let turn = DRY_RUNS.acquire().await.map_err(|error| ApiError::internal(&error))?;
-        let tried = tokio::time::timeout(LONGEST_DRY_RUN, preview::preview(&app.operator, &ids, ttl)).await;
+        let outcome = tokio::time::timeout(LONGEST_DRY_RUN, preview::preview(&app.operator, &ids, ttl)).await;
         drop(turn);
-        let Ok(tried) = tried else {
+        let Ok(outcome) = outcome else {
             return Err(ApiError::conflict("too_slow", "To try this took more than three seconds: choose fewer webhooks, or try again"));
         };
-        match tried {
+        match outcome {
             Ok(preview) => return Ok((count, preview)),
             Err(StoreError::Stale(_) | StoreError::Conflict(_)) if tries < TRIES => {}
             Err(StoreError::Data(error)) => {

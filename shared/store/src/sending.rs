@@ -2,7 +2,7 @@
 //! whoever finds it so without a call of its own knows that the answer was lost.
 
 use crate::{StoreError, inbound::seen};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::{ChannelInstanceId, ChannelType, ConversationId, MessageId, TenantId};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;

@@ -118,13 +118,18 @@ async fn waits_do_not_push_out_what_went_wrong() {
         .unwrap();
     let new = jobs::new_job(TenantId(1), &Probe::default(), None);
     let id = ledger::enqueue(&mut pool.acquire().await.unwrap(), &[new]).await.unwrap().remove(0);
-    let wait = |reason: &str| JobError::Wait { delay: Duration::ZERO, reason: reason.to_owned() };
+    let wait = |reason: &str| JobError::Wait { delay: Duration::ZERO, reason: reason.to_owned(), counts: true };
     put_back(pool, worker, id, &JobError::retry("probe", "failed 0")).await;
     let first = put_back(pool, worker, id, &wait("its turn")).await;
     for _ in 0..30 {
         put_back(pool, worker, id, &wait("throttled")).await;
         let errors = put_back(pool, worker, id, &wait("its turn")).await;
-        assert_eq!(errors, first, "one entry says what it waits for, and since when");
+        let (before, [(message, since)]) = errors.split_at(1) else { panic!("{errors:?}") };
+        assert_eq!(
+            (before, message.as_str(), since),
+            (&first[..1], "its turn; throttled", &first[1].1),
+            "one entry says what it waits for, and since when"
+        );
     }
     for n in 1..=25 {
         put_back(pool, worker, id, &JobError::retry("probe", format!("failed {n}"))).await;

@@ -152,7 +152,8 @@ async fn another_admin_token_ends_the_sessions_of_the_old_one() {
     app.api.take().unwrap().kill();
     app.set("ADMIN_TOKEN", "another token of the tests");
     app.start_api().await;
-    let back = Operator { cookie: operator.cookie, ..Operator::stranger(&app) };
+    let mut back = Operator::stranger(&app);
+    back.cookie = operator.cookie;
     assert_eq!(back.get("/ops").await.status, 303);
     assert_eq!(back.post("/ops/sign-in", &[("secret", ADMIN_TOKEN)]).await.status, 401);
 }

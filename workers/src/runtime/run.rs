@@ -194,7 +194,7 @@ mod tests {
         let took = Duration::from_millis(20);
         let mut lane = Lane::default();
         let mut ran = |waited: &[f64], result: Option<Result<Done, JobError>>| tally(&mut lane, 1, (waited, took), result.as_ref());
-        ran(&[3.0], Some(Err(JobError::Wait { delay: took, reason: "its turn".to_owned() })));
+        ran(&[3.0], Some(Err(JobError::Wait { delay: took, reason: "its turn".to_owned(), counts: true })));
         ran(&[], Some(Err(JobError::Snooze(took))));
         ran(&[], Some(Err(JobError::retry("probe", "asked to retry"))));
         ran(&[], Some(Ok(Done::WITHOUT_EFFECTS)));

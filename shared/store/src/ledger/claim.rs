@@ -34,6 +34,8 @@ pub struct ClaimedJob {
     pub created_at: DateTime<Utc>,
     /// From then to this claim.
     pub waited_seconds: f64,
+    /// No run of it began before, also not as a dead letter: `waited_seconds` is how long it waited.
+    pub is_first_run: bool,
     /// For how long waits put it off since it last failed or was made.
     pub put_off_seconds: f64,
 }
@@ -66,7 +68,9 @@ pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec
                   AND (p.ordering_seq < j.ordering_seq AND NOT (p.scheduled AND p.run_at > ledger_now()) OR p.state = 'running')))
         RETURNING id, position, kind, queue, tenant_id, attempt, crashes, max_attempts, ordering_key IS NOT NULL AS "ordered!", trace, args, created_at,
                   extract(epoch FROM ledger_now() - created_at)::float8 AS "waited_seconds!",
-                  coalesce((errors -> -1 ->> 'waited_s')::float8, 0) AS "put_off_seconds!"
+                  coalesce((errors -> -1 ->> 'waited_s')::float8, 0) AS "put_off_seconds!",
+                  -- Of the row as it was: a snooze leaves no error.
+                  (SELECT o.started_at IS NULL AND o.errors = '[]' FROM jobs o WHERE o.id = j.id) AS "is_first_run!"
         "#,
         &ids,
         worker.0
@@ -90,6 +94,7 @@ pub async fn claim(pool: &PgPool, worker: WorkerId, ids: &[JobId]) -> Result<Vec
             created_at: r.created_at,
             waited_seconds: r.waited_seconds,
             put_off_seconds: r.put_off_seconds,
+            is_first_run: r.is_first_run,
         })
         .collect())
 }

@@ -19,7 +19,7 @@ pub struct Delay {
     pub free: bool,
     /// True when the run may have brought down its neighbours in a batch: it counts like a crash, so it is isolated.
     pub suspect: bool,
-    /// Appended to the job's errors, of which twenty are kept. What it waits for takes the place of what it waited for just before, and
+    /// Appended to the job's errors, of which twenty are kept. What it waits for joins what it waited for just before, and
     /// is dropped before anything that went wrong.
     pub error: Option<Value>,
 }
@@ -90,8 +90,11 @@ pub async fn delay(conn: &mut PgConnection, worker: WorkerId, delays: &[Delay]) 
             crashes = crashes + ($5::bool[])[array_position($2, j.id)]::int::int2,
             errors = (SELECT CASE
               WHEN new IS NULL THEN errors
-              -- What it waits for is said once, and since when it waits.
-              WHEN waits AND errors -> -1 ->> 'class' = 'waiting' THEN errors - (-1) || jsonb_build_array(new || jsonb_build_object('at', errors -> -1 -> 'at'))
+              -- What it waits for is said once, since when it waits, and for how long it was put off.
+              WHEN waits AND errors -> -1 ->> 'class' = 'waiting' THEN errors - (-1) || jsonb_build_array(errors -> -1 || jsonb_build_object(
+                'waited_s', coalesce((errors -> -1 ->> 'waited_s')::float8, 0) + (new ->> 'waited_s')::float8,
+                'message', CASE WHEN strpos(errors -> -1 ->> 'message', new ->> 'message') > 0 OR length(errors -> -1 ->> 'message') > 500
+                                THEN errors -> -1 ->> 'message' ELSE (errors -> -1 ->> 'message') || '; ' || (new ->> 'message') END))
               WHEN jsonb_array_length(errors) < 20 THEN errors || jsonb_build_array(new || jsonb_build_object('at', ledger_now()))
               WHEN waits AND oldest_wait IS NULL THEN errors
               ELSE errors - coalesce(oldest_wait, 0) || jsonb_build_array(new || jsonb_build_object('at', ledger_now())) END
