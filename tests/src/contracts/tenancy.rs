@@ -10,6 +10,7 @@ const OF_NOBODY: &[&str] = &[
     "job_workers",
     "job_leader",
     "job_pauses",
+    "job_queues",
     "operator_acts",
     "operator_sessions",
     "platform_operators",
