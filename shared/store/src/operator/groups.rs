@@ -10,7 +10,7 @@ use uuid::Uuid;
 const GROUPS: i64 = 500;
 /// Dead letters of one group are counted up to here; in the list of all groups, up to there.
 pub const COUNTED: i64 = 200_000;
-pub const COUNTED_IN_LIST: i64 = 20_000;
+pub const COUNTED_IN_LIST: i64 = 5_000;
 
 /// Dead letters with one fingerprint (kind and class of the error).
 #[derive(Clone, Debug, serde::Serialize)]

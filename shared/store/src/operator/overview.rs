@@ -39,44 +39,47 @@ pub async fn now(conn: &mut PgConnection) -> Result<DateTime<Utc>, StoreError> {
 
 /// How `queues` stand.
 pub async fn queues(conn: &mut PgConnection, queues: &[&str]) -> Result<Vec<QueueNow>, StoreError> {
-    let mut all = Vec::with_capacity(queues.len());
-    for queue in queues {
-        let row = sqlx::query!(
-            r#"
-            WITH RECURSIVE lane AS (
-              (SELECT priority, tenant_id, kind, created_at, errors = '[]' AS fresh FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL
-               ORDER BY queue, priority, tenant_id, position LIMIT 1)
-              UNION ALL
-              SELECT n.priority, n.tenant_id, n.kind, n.created_at, n.fresh FROM lane l CROSS JOIN LATERAL (
-                SELECT j.priority, j.tenant_id, j.kind, j.created_at, j.errors = '[]' AS fresh FROM jobs j
-                WHERE j.queue = $1 AND j.state = 'queued' AND j.run_at IS NULL AND (j.priority, j.tenant_id) > (l.priority, l.tenant_id)
-                ORDER BY j.queue, j.priority, j.tenant_id, j.position LIMIT 1) n),
-            ready AS (SELECT count(*) AS n FROM (SELECT FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL LIMIT $2) r),
-            later AS (SELECT count(*) AS n, count(*) FILTER (WHERE attempt > 0) AS retrying FROM (
-              SELECT attempt FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NOT NULL ORDER BY queue, run_at LIMIT $2) d)
-            SELECT r.n AS "ready!", d.n AS "delayed!", d.retrying AS "retrying!",
-                   CASE WHEN r.n = $2 THEN estimated_jobs($1, false) END AS many_ready, CASE WHEN d.n = $2 THEN estimated_jobs($1, true) END AS many_delayed,
-                   -- One that failed or waited before was put off on purpose, as one that is held: its age says nothing about the queue.
-                   (SELECT extract(epoch FROM now() - min(created_at))::float8 FROM (SELECT tenant_id, kind, created_at, fresh FROM lane LIMIT $3) l
-                    WHERE fresh AND 'tenant:' || tenant_id NOT IN (SELECT what FROM job_pauses) AND 'kind:' || kind NOT IN (SELECT what FROM job_pauses)) AS oldest_s
-            FROM ready r, later d
-            "#,
-            queue,
-            EXACT,
-            LANES
-        )
-        .fetch_one(&mut *conn)
-        .await?;
-        all.push(QueueNow {
-            queue: (*queue).to_owned(),
+    let rows = sqlx::query!(
+        r#"
+        SELECT q.queue AS "queue!", s.ready AS "ready!", s.delayed AS "delayed!", s.retrying AS "retrying!", s.many_ready, s.many_delayed, s.oldest_s
+        FROM unnest($1::text[]) WITH ORDINALITY q(queue, place) CROSS JOIN LATERAL (
+          WITH RECURSIVE lane AS (
+            (SELECT priority, tenant_id, kind, created_at, errors = '[]' AS fresh FROM jobs WHERE queue = q.queue AND state = 'queued' AND run_at IS NULL
+             ORDER BY queue, priority, tenant_id, position LIMIT 1)
+            UNION ALL
+            SELECT n.priority, n.tenant_id, n.kind, n.created_at, n.fresh FROM lane l CROSS JOIN LATERAL (
+              SELECT j.priority, j.tenant_id, j.kind, j.created_at, j.errors = '[]' AS fresh FROM jobs j
+              WHERE j.queue = q.queue AND j.state = 'queued' AND j.run_at IS NULL AND (j.priority, j.tenant_id) > (l.priority, l.tenant_id)
+              ORDER BY j.queue, j.priority, j.tenant_id, j.position LIMIT 1) n),
+          ready AS (SELECT count(*) AS n FROM (SELECT FROM jobs WHERE queue = q.queue AND state = 'queued' AND run_at IS NULL LIMIT $2) r),
+          later AS (SELECT count(*) AS n, count(*) FILTER (WHERE attempt > 0) AS retrying FROM (
+            SELECT attempt FROM jobs WHERE queue = q.queue AND state = 'queued' AND run_at IS NOT NULL ORDER BY queue, run_at LIMIT $2) d)
+          SELECT r.n AS ready, d.n AS delayed, d.retrying,
+                 CASE WHEN r.n = $2 THEN estimated_jobs(q.queue, false) END AS many_ready, CASE WHEN d.n = $2 THEN estimated_jobs(q.queue, true) END AS many_delayed,
+                 -- One that failed or waited before was put off on purpose, as one that is held: its age says nothing about the queue.
+                 (SELECT extract(epoch FROM now() - min(created_at))::float8 FROM (SELECT tenant_id, kind, created_at, fresh FROM lane LIMIT $3) l
+                  WHERE fresh AND 'tenant:' || tenant_id NOT IN (SELECT what FROM job_pauses) AND 'kind:' || kind NOT IN (SELECT what FROM job_pauses)) AS oldest_s
+          FROM ready r, later d) s
+        ORDER BY q.place
+        "#,
+        queues as _,
+        EXACT,
+        LANES
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut all: Vec<QueueNow> = rows
+        .into_iter()
+        .map(|row| QueueNow {
+            queue: row.queue,
             ready: row.many_ready.map_or(row.ready, |guess| guess.max(row.ready)),
             delayed: row.many_delayed.map_or(row.delayed, |guess| guess.max(row.delayed)),
             estimated: row.many_ready.is_some() || row.many_delayed.is_some(),
             retrying: row.retrying,
             oldest_s: row.oldest_s.map(|age| age.max(0.0)),
             ..QueueNow::default()
-        });
-    }
+        })
+        .collect();
     let running = sqlx::query!(
         r#"SELECT queue, count(*) AS "n!", extract(epoch FROM ledger_now() - min(started_at))::float8 AS longest
            FROM jobs WHERE state = 'running' AND locked_by IS NOT NULL GROUP BY queue"#
