@@ -47,13 +47,13 @@ async fn operator(req: &Request, depot: &Depot) -> Result<Operator, ApiError> {
 
 async fn service(req: &Request, depot: &Depot) -> Result<Service, ApiError> {
     let app = App::of(depot)?;
-    let known = has_secret(&app, req, ("x-internal-secret", "service"), app.internal_token.as_ref()).await?;
+    let known = has_secret(&app, req, ("x-internal-secret", "internal-secret"), app.internal_token.as_ref()).await?;
     if known { Ok(Service) } else { Err(ApiError::unauthorized()) }
 }
 
 /// True if the request carries `ADMIN_TOKEN`, false if it carries none. A wrong one is refused.
 pub(crate) async fn has_admin_token(app: &App, req: &Request) -> Result<bool, ApiError> {
-    has_secret(app, req, ("x-admin-token", "operator"), app.admin_token.as_ref()).await
+    has_secret(app, req, ("x-admin-token", "admin-token"), app.admin_token.as_ref()).await
 }
 
 /// Nobody knows a secret that is not set. Wrong ones are counted by address; right ones are not, since programs call often.

@@ -141,7 +141,12 @@ fn acts(group: &DeadGroup, viewer: &Viewer, paused: bool) -> Markup {
 pub(super) async fn begin(app: &App, actor: &Actor, fingerprint: &str, discard: bool, per_second: i64) -> Result<Uuid, ApiError> {
     let group = groups::find(&mut *reading(&app.operator).await?, fingerprint).await.map_err(too_much)?;
     let group = group.ok_or_else(|| ApiError::not_found("Group"))?;
-    let filter = JobFilter { fingerprint: Some(fingerprint.to_owned()), ..JobFilter::default() };
+    let filter = JobFilter {
+        fingerprint: Some(fingerprint.to_owned()),
+        kind: Some(group.kind.clone()),
+        queue: Some(group.queue.clone()),
+        ..JobFilter::default()
+    };
     if !discard {
         // They would wait, and then run all at once.
         for (what, name) in [("kind", &group.kind), ("queue", &group.queue)] {
@@ -163,7 +168,10 @@ pub(super) async fn canary(app: &App, actor: &Actor, fingerprint: &str) -> Resul
     let mut tx = reading(&app.operator).await?;
     let letters = groups::letters(&mut tx, fingerprint, None, PAGE).await.map_err(too_much)?;
     drop(tx);
-    // The latest one whose work is not queued already, of a tenant that is not paused.
+    if letters.is_empty() {
+        return Err(ApiError::not_found("Dead letter"));
+    }
+    // The latest one that would run now: whose work is not queued already, of a tenant that is not paused.
     let pauses = pauses::list(&mut *app.operator_conn().await?).await?;
     let held = |what: &str| pauses.iter().any(|pause| pause.what == what);
     for letter in letters {
@@ -178,7 +186,10 @@ pub(super) async fn canary(app: &App, actor: &Actor, fingerprint: &str) -> Resul
             return Ok(JobId(letter.id));
         }
     }
-    Err(ApiError::not_found("Dead letter"))
+    Err(ApiError::conflict(
+        "none_would_run",
+        "None of the latest would run now: their work, or others before them, are queued, or their tenants are paused",
+    ))
 }
 
 /// Does something to a group.

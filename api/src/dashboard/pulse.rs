@@ -57,7 +57,15 @@ pub(crate) struct Slow {
 #[derive(Debug)]
 pub(crate) struct Pulse {
     pool: PgPool,
-    last: Mutex<Option<(Instant, Arc<Snapshot>)>>,
+    last: Mutex<Option<Last>>,
+}
+
+/// What was read last. `stale`: something was done about it since.
+#[derive(Debug)]
+struct Last {
+    at: Instant,
+    stale: bool,
+    snapshot: Arc<Snapshot>,
 }
 
 impl Pulse {
@@ -68,24 +76,24 @@ impl Pulse {
     /// How everything stands, at most a second ago. Whoever asks while it is being read gets the same.
     pub(crate) async fn read(&self) -> Result<Arc<Snapshot>, ApiError> {
         let mut last = self.last.lock().await;
-        if let Some((at, snapshot)) = last.as_ref()
-            && at.elapsed() < FRESH
-        {
-            return Ok(snapshot.clone());
+        if let Some(last) = last.as_ref().filter(|last| !last.stale && last.at.elapsed() < FRESH) {
+            return Ok(last.snapshot.clone());
         }
-        let slow = last.as_ref().map(|(_, snapshot)| snapshot.slow.clone());
-        let snapshot = Arc::new(read(&self.pool, slow).await?);
-        *last = Some((Instant::now(), snapshot.clone()));
+        let known = last.as_ref().map(|last| (last.snapshot.slow.clone(), last.stale));
+        let snapshot = Arc::new(read(&self.pool, known).await?);
+        *last = Some(Last { at: Instant::now(), stale: false, snapshot: snapshot.clone() });
         Ok(snapshot)
     }
 
-    /// Forgets what was read: something was just done about it.
+    /// Something was just done about what was read.
     pub(crate) async fn forget(&self) {
-        *self.last.lock().await = None;
+        if let Some(last) = self.last.lock().await.as_mut() {
+            last.stale = true;
+        }
     }
 }
 
-async fn read(pool: &PgPool, slow: Option<Arc<Slow>>) -> Result<Snapshot, StoreError> {
+async fn read(pool: &PgPool, known: Option<(Arc<Slow>, bool)>) -> Result<Snapshot, StoreError> {
     let names: Vec<&str> = queue::ALL.iter().map(|queue| queue.name).collect();
     let mut tx = reading(pool).await?;
     let at = overview::now(&mut tx).await?;
@@ -93,14 +101,17 @@ async fn read(pool: &PgPool, slow: Option<Arc<Slow>>) -> Result<Snapshot, StoreE
     let processes = processes::list(&mut tx).await?;
     let pauses = pauses::list(&mut tx).await?;
     let running = overview::running(&mut tx, RUNNING).await?;
-    let slow = match slow {
-        Some(slow) if slow.read_at.elapsed() < SLOW_FRESH => slow,
+    let slow = match known {
+        Some((slow, false)) if slow.read_at.elapsed() < SLOW_FRESH => slow,
         known => Arc::new(Slow {
             tenants: overview::tenants(&mut tx, &names, TENANTS).await?,
             channels: overview::channels(&mut tx, CHANNELS).await?,
             groups: match groups::list(&mut tx).await {
                 // So many died that they cannot be counted in time: what was known is better than no page.
-                Err(error) if error.timed_out() => known.ok_or(error)?.groups.clone(),
+                Err(error) if error.timed_out() => {
+                    tracing::warn!(%error, "dead letters are shown as they were");
+                    known.map(|(known, _)| known.groups.clone()).unwrap_or_default()
+                }
                 groups => groups?,
             },
             read_at: Instant::now(),

@@ -92,10 +92,12 @@ impl Lanes {
         Err(lane.turn.saturating_duration_since(now))
     }
 
-    /// Why the channel's lane is closed, if it is.
+    /// Why the channel's lane is closed, or lets one call through only to see, if so it is.
     pub fn why(&self, channel: ChannelInstanceId) -> Option<Arc<str>> {
         let now = Instant::now();
-        self.lock().get(&channel).filter(|lane| lane.closed_until.is_some_and(|until| until > now)).and_then(|lane| lane.why.clone())
+        let lanes = self.lock();
+        let lane = lanes.get(&channel).filter(|lane| lane.failures >= FAILURES || lane.closed_until.is_some_and(|until| until > now));
+        lane.and_then(|lane| lane.why.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ChannelInstanceId, Lane>> {

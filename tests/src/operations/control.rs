@@ -103,7 +103,7 @@ async fn a_paused_channel_sends_nothing_and_its_messages_say_why() {
         "a pause does not count"
     );
     // It would look again in minutes, but is called.
-    desk.app.db.run("UPDATE jobs SET run_at = now() + interval '1 day' WHERE queue = 'outbound'").await;
+    desk.app.db.run("UPDATE jobs SET run_at = now() + interval '5 minutes' WHERE queue = 'outbound'").await;
     desk.app.ops("POST", "resume", json!({ "what": what })).await.expect(200);
     desk.until_status(&message, "sent").await;
     assert_eq!(desk.provider.received().len(), 1);

@@ -29,11 +29,14 @@ async fn what_is_held_or_was_put_off_does_not_make_a_queue_old() {
     assert_eq!((&queue["ready"], &queue["oldest_s"]), (&json!(3), &Value::Null), "{queue}");
     let depth = async || ledger::depth(app.db.pool(), "probes").await.unwrap();
     assert_eq!(depth().await, Depth { ready: 3, delayed: 0, oldest_seconds: 0.0 });
+    // What is behind one that was put off has waited all the same.
+    app.db.run("INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, args, created_at) VALUES (gen_random_uuid(), 'probe', 'probes', 3, 5, '{}', now() - interval '1 minute')").await;
+    assert!((59.0..3_500.0).contains(&depth().await.oldest_seconds), "{:?}", depth().await);
     app.ops("POST", "resume", json!({"what": "tenant:1"})).await.expect(200);
     until("the queue is an hour old", async || probes(&app).await["oldest_s"].as_f64().is_some_and(|age| age > 3_500.0)).await;
     assert!(depth().await.oldest_seconds > 3_500.0);
     app.ops("POST", "pauses", json!({"what": "queue:probes"})).await.expect(200);
-    assert_eq!(depth().await, Depth { ready: 3, delayed: 0, oldest_seconds: 0.0 }, "nobody is to be called for a queue that is paused");
+    assert_eq!(depth().await, Depth { ready: 4, delayed: 0, oldest_seconds: 0.0 }, "nobody is to be called for a queue that is paused");
 }
 
 /// What the only worker says of its probes of the last minute, when it says that one is done.

@@ -20,7 +20,7 @@ const STEP_BACK: Duration = Duration::from_millis(200);
 const STEP: Duration = Duration::from_millis(400);
 /// How long a job counts as dispatched and is not named again, at least; twice that at most.
 const REMEMBERED: Duration = Duration::from_millis(1_500);
-/// So many jobs of a lane are read at once, at most.
+/// So many jobs are read at once, at most, beyond those that are wanted.
 const LONGEST_STEP: usize = 4_096;
 /// Safety nets may take this part of the time, whatever they cost.
 const NET_SHARE: u32 = 50;
@@ -143,7 +143,8 @@ impl Lanes {
             if active.is_empty() {
                 break;
             }
-            let each = want.div_ceil(active.len()).max(4).saturating_mul(1 << step.min(16)).min(LONGEST_STEP.max(want));
+            let least = want.div_ceil(active.len()).max(4);
+            let each = least.saturating_mul(1 << step.min(16)).min(LONGEST_STEP / active.len()).max(least);
             let from: Vec<_> = active.iter().map(|lane| (*lane, self.cursors.get(lane).copied().unwrap_or(0))).collect();
             let heads = ledger::heads(pool, self.queue, &self.held.kinds, &from, i64::try_from(each).unwrap_or(i64::MAX)).await?;
             let mut read: BTreeMap<Lane, usize> = BTreeMap::new();

@@ -57,10 +57,10 @@ async fn sample(pool: &PgPool) -> Result<(), StoreError> {
     let groups = match groups::list(&mut tx).await {
         // So many died that they cannot be counted in time: the rest of the minute is kept all the same.
         Err(error) if error.timed_out() => {
-            tracing::warn!(%error, "this minute's sample is without dead letters");
-            Vec::new()
+            tracing::warn!(%error, "this minute's sample has the dead letters of the one before");
+            None
         }
-        groups => groups?,
+        groups => Some(groups?),
     };
     drop(tx);
 
@@ -79,7 +79,7 @@ async fn sample(pool: &PgPool) -> Result<(), StoreError> {
         .collect();
     let mut rows: Vec<NewSample> = Vec::new();
     for now in queues {
-        let dead = groups::by_queue(&groups, &now.queue);
+        let dead = groups.as_ref().map(|groups| groups::by_queue(groups, &now.queue));
         let paused = held.iter().any(|pause| pause.what.strip_prefix("queue:") == Some(&now.queue));
         let stuck: Vec<&Value> = stuck.iter().filter(|(queue, _)| *queue == Some(now.queue.as_str())).map(|(_, job)| job).collect();
         let lane = lanes.remove(&now.queue).unwrap_or_default();
@@ -96,7 +96,7 @@ async fn sample(pool: &PgPool) -> Result<(), StoreError> {
     let apis = processes.iter().filter(|process| process.role == "api" && process.silent_s < SILENT).count();
     let now = overview::QueueNow { queue: "ingest".to_owned(), ..overview::QueueNow::default() };
     let entered = i64::try_from(ingest.done + ingest.failed).unwrap_or(i64::MAX);
-    rows.push(NewSample { entered, workers: i32::try_from(apis).unwrap_or(0), stuck: json!([]), ..of_lane(&ingest, now) });
+    rows.push(NewSample { dead: Some(0), entered, workers: i32::try_from(apis).unwrap_or(0), stuck: json!([]), ..of_lane(&ingest, now) });
 
     let mut errors: BTreeMap<String, i64> = BTreeMap::new();
     for (name, lane) in processes.iter().filter(|process| process.silent_s < SILENT).flat_map(|process| &process.figures) {

@@ -47,7 +47,7 @@ pub struct RateLimits {
     /// `RATE_LIMIT_USER_PER_MIN` (1200): of a user on all other contracts' routes.
     pub user: u32,
     /// `RATE_LIMIT_SIGN_IN_PER_MIN` (10): attempts to sign in to one account; ten times as many from one address;
-    /// and wrong `X-Admin-Token`s, or `X-Internal-Secret`s, from one address.
+    /// and wrong `X-Admin-Token`s, or `X-Internal-Secret`s, from one address, beyond which they are answered 429.
     pub sign_in: u32,
 }
 

@@ -15,7 +15,8 @@ pub struct Depth {
     pub ready: i64,
     /// Jobs that wait for a time; at most [`DEPTH_CAP`].
     pub delayed: i64,
-    /// The age of the oldest ready job, in seconds: the first of each lane, unless it is paused, or was put off before. 0 if there is none.
+    /// The age of the oldest ready job, in seconds: the first of each lane that is neither paused nor was put off
+    /// before, of the first fifty. 0 if there is none.
     pub oldest_seconds: f64,
 }
 
@@ -34,9 +35,17 @@ pub async fn depth(pool: &PgPool, queue: &str) -> Result<Depth, StoreError> {
         )
         SELECT (SELECT count(*) FROM (SELECT FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NULL LIMIT $2) r) AS "ready!",
                (SELECT count(*) FROM (SELECT FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at IS NOT NULL LIMIT $2) d) AS "delayed!",
-               coalesce((SELECT extract(epoch FROM now() - min(created_at))::float8 FROM (SELECT tenant_id, kind, created_at, fresh FROM lane LIMIT $3) l
-                         WHERE fresh AND 'queue:' || $1 NOT IN (SELECT what FROM job_pauses) AND 'tenant:' || tenant_id NOT IN (SELECT what FROM job_pauses)
-                           AND 'kind:' || kind NOT IN (SELECT what FROM job_pauses)), 0) AS "oldest!"
+               -- One that failed or waited before was put off on purpose, as one that is held: its age says nothing about the queue, but that of the
+               -- next that is neither does.
+               coalesce((SELECT extract(epoch FROM now() - min(
+                           CASE WHEN fresh AND 'kind:' || kind NOT IN (SELECT what FROM job_pauses) THEN created_at
+                                ELSE (SELECT x.created_at FROM (
+                                        SELECT j.created_at, j.kind, j.errors FROM jobs j
+                                        WHERE j.queue = $1 AND j.state = 'queued' AND j.run_at IS NULL AND j.priority = l.priority AND j.tenant_id = l.tenant_id
+                                        ORDER BY j.queue, j.priority, j.tenant_id, j.position LIMIT 50) x
+                                      WHERE x.errors = '[]' AND 'kind:' || x.kind NOT IN (SELECT what FROM job_pauses) LIMIT 1) END))::float8
+                         FROM (SELECT * FROM lane LIMIT $3) l
+                         WHERE 'queue:' || $1 NOT IN (SELECT what FROM job_pauses) AND 'tenant:' || tenant_id NOT IN (SELECT what FROM job_pauses)), 0) AS "oldest!"
         "#,
         queue,
         DEPTH_CAP,

@@ -19,7 +19,7 @@ pub struct Delay {
     pub free: bool,
     /// True when the run may have brought down its neighbours in a batch: it counts like a crash, so it is isolated.
     pub suspect: bool,
-    /// Appended to the job's errors, of which twenty are kept. What it waits for joins what it waited for just before, and
+    /// Appended to the job's errors, of which some twenty are kept. What it waits for joins what it waited for just before, and
     /// is dropped before anything that went wrong.
     pub error: Option<Value>,
 }
@@ -95,12 +95,14 @@ pub async fn delay(conn: &mut PgConnection, worker: WorkerId, delays: &[Delay]) 
                 'waited_s', coalesce((errors -> -1 ->> 'waited_s')::float8, 0) + (new ->> 'waited_s')::float8,
                 'message', CASE WHEN strpos(errors -> -1 ->> 'message', new ->> 'message') > 0 OR length(errors -> -1 ->> 'message') > 500
                                 THEN errors -> -1 ->> 'message' ELSE (errors -> -1 ->> 'message') || '; ' || (new ->> 'message') END))
-              WHEN jsonb_array_length(errors) < 20 THEN errors || jsonb_build_array(new || jsonb_build_object('at', ledger_now()))
-              WHEN waits AND oldest_wait IS NULL THEN errors
-              ELSE errors - coalesce(oldest_wait, 0) || jsonb_build_array(new || jsonb_build_object('at', ledger_now())) END
+              WHEN waits THEN errors || jsonb_build_array(new || jsonb_build_object('at', ledger_now()))
+              -- What went wrong is kept for longer than what was waited for.
+              WHEN jsonb_array_length(failures) >= 20 THEN failures - 0 || jsonb_build_array(new || jsonb_build_object('at', ledger_now()))
+              ELSE failures || jsonb_build_array(new || jsonb_build_object('at', ledger_now())) END
               FROM (SELECT new, new ->> 'class' = 'waiting' AS waits,
-                           (SELECT min(place)::int4 - 1 FROM jsonb_array_elements(errors) WITH ORDINALITY e(error, place)
-                            WHERE error ->> 'class' = 'waiting') AS oldest_wait
+                           CASE WHEN jsonb_array_length(errors) < 20 THEN errors
+                                ELSE (SELECT errors - coalesce(min(place)::int4 - 1, jsonb_array_length(errors)) FROM jsonb_array_elements(errors) WITH ORDINALITY e(error, place)
+                                      WHERE error ->> 'class' = 'waiting') END AS failures
                     FROM (SELECT ($6::jsonb[])[array_position($2, j.id)] AS new) n) n)
         -- No join: it may become a walk over all jobs.
         WHERE j.id = ANY($2::uuid[]) AND j.position = ($7::int8[])[array_position($2, j.id)] AND j.locked_by = $1 AND NOT j.cancel_requested

@@ -24,8 +24,9 @@ pub async fn reading(pool: &PgPool) -> Result<Transaction<'static, Postgres>, St
 }
 
 /// A transaction that plans each statement for what is asked, for a plan for any filter would walk over everything; and gives up a statement
-/// after twenty seconds.
+/// after twenty seconds, or after five of waiting for others.
 pub async fn planning(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 20000; SET LOCAL plan_cache_mode = 'force_custom_plan'";
+    const BEGIN: &str =
+        "BEGIN; SET LOCAL lock_timeout = 5000; SET LOCAL statement_timeout = 20000; SET LOCAL plan_cache_mode = 'force_custom_plan'";
     Ok(pool.begin_with(BEGIN).await?)
 }

@@ -24,7 +24,7 @@ pub struct QueueNow {
     pub estimated: bool,
     /// Of the delayed ones: those that failed before.
     pub retrying: i64,
-    /// How long the oldest has waited: the first of each tenant, unless it is held, or was put off before.
+    /// How long the oldest has waited: the first of each tenant (of fifty) that is neither held nor was put off before.
     pub oldest_s: Option<f64>,
     pub running: i64,
     pub longest_running_s: Option<f64>,
@@ -56,9 +56,16 @@ pub async fn queues(conn: &mut PgConnection, queues: &[&str]) -> Result<Vec<Queu
             SELECT attempt FROM jobs WHERE queue = q.queue AND state = 'queued' AND run_at IS NOT NULL ORDER BY queue, run_at LIMIT $2) d)
           SELECT r.n AS ready, d.n AS delayed, d.retrying,
                  CASE WHEN r.n = $2 THEN estimated_jobs(q.queue, false) END AS many_ready, CASE WHEN d.n = $2 THEN estimated_jobs(q.queue, true) END AS many_delayed,
-                 -- One that failed or waited before was put off on purpose, as one that is held: its age says nothing about the queue.
-                 (SELECT extract(epoch FROM now() - min(created_at))::float8 FROM (SELECT tenant_id, kind, created_at, fresh FROM lane LIMIT $3) l
-                  WHERE fresh AND 'tenant:' || tenant_id NOT IN (SELECT what FROM job_pauses) AND 'kind:' || kind NOT IN (SELECT what FROM job_pauses)) AS oldest_s
+                 -- One that failed or waited before was put off on purpose, as one that is held: its age says nothing about the queue, but that of the
+                 -- next that is neither does.
+                 (SELECT extract(epoch FROM now() - min(
+                           CASE WHEN fresh AND 'kind:' || kind NOT IN (SELECT what FROM job_pauses) THEN created_at
+                                ELSE (SELECT x.created_at FROM (
+                                        SELECT j.created_at, j.kind, j.errors FROM jobs j
+                                        WHERE j.queue = q.queue AND j.state = 'queued' AND j.run_at IS NULL AND j.priority = l.priority AND j.tenant_id = l.tenant_id
+                                        ORDER BY j.queue, j.priority, j.tenant_id, j.position LIMIT 50) x
+                                      WHERE x.errors = '[]' AND 'kind:' || x.kind NOT IN (SELECT what FROM job_pauses) LIMIT 1) END))::float8
+                  FROM (SELECT * FROM lane LIMIT $3) l WHERE 'tenant:' || tenant_id NOT IN (SELECT what FROM job_pauses)) AS oldest_s
           FROM ready r, later d) s
         ORDER BY q.place
         "#,

@@ -147,7 +147,11 @@ pub async fn due(pool: &PgPool) -> Result<Vec<Due>, StoreError> {
         r#"
         SELECT id, act, filter, started_at, after,
                floor(per_second * least(extract(epoch FROM now() - moved_at), 1.0))::int8 AS "allowance!"
-        FROM paced_acts WHERE state = 'running' ORDER BY started_at
+        FROM paced_acts
+        -- What is released while its kind or queue is paused would wait, and then run all at once.
+        WHERE state = 'running'
+          AND NOT (act = 'retry' AND EXISTS (SELECT FROM job_pauses p WHERE p.what IN ('kind:' || (filter ->> 'kind'), 'queue:' || (filter ->> 'queue'))))
+        ORDER BY started_at
         "#
     )
     .fetch_all(pool)

@@ -89,21 +89,31 @@ pub async fn release(pool: &PgPool, actor: &Actor, what: &str, follow_up: &[NewJ
     }
     record(&mut tx, actor, "resume", &json!({"what": what}), changed).await?;
     tx.commit().await?;
-    if what.starts_with("channel:") {
-        while call_messages(pool).await? >= CALLED.unsigned_abs() {}
+    if what.starts_with("channel:")
+        && changed > 0
+        && let Err(error) = call_messages(pool).await
+    {
+        tracing::warn!(%error, what, "what waited for it is not called, and looks by itself within minutes");
     }
     Ok(changed > 0)
 }
 
-/// Messages that wait for a channel look again now. Those whose channel is held still go back, and any that are not called come by themselves.
-async fn call_messages(pool: &PgPool) -> Result<u64, StoreError> {
-    let called = sqlx::query!(
-        "UPDATE jobs SET run_at = ledger_now()
-         WHERE id = ANY(ARRAY(SELECT id FROM jobs WHERE queue = 'outbound' AND state = 'queued' AND run_at > ledger_now()
-                                AND strpos(errors -> -1 ->> 'message', $1) > 0
-                              ORDER BY queue, run_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
-        CHANNEL_PAUSED,
-        CALLED
-    );
-    Ok(called.execute(pool).await?.rows_affected())
+/// Messages that wait for a channel look again now; those whose channel is held still go back. Any that are not called look by themselves, which those
+/// that a person lets wait for longer do.
+async fn call_messages(pool: &PgPool) -> Result<(), StoreError> {
+    let now = ledger::last_position(pool).await?;
+    loop {
+        let called = sqlx::query!(
+            "UPDATE jobs SET run_at = ledger_now()
+             WHERE id = ANY(ARRAY(SELECT id FROM jobs WHERE queue = 'outbound' AND state = 'queued' AND run_at > ledger_now()
+                                    AND run_at < ledger_now() + interval '10 minutes' AND position <= $1 AND (errors -> -1 ->> 'message') LIKE '%' || $2
+                                  ORDER BY queue, run_at LIMIT $3 FOR UPDATE SKIP LOCKED))",
+            now,
+            CHANNEL_PAUSED,
+            CALLED
+        );
+        if called.execute(pool).await?.rows_affected() < CALLED.unsigned_abs() {
+            return Ok(());
+        }
+    }
 }

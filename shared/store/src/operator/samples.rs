@@ -15,7 +15,8 @@ const ENTERED: i64 = 10_000;
 #[derive(Clone, Debug, Default)]
 pub struct NewSample {
     pub now: QueueNow,
-    pub dead: i64,
+    /// `None`: as it was, for they could not be counted.
+    pub dead: Option<i64>,
     /// Jobs that were enqueued.
     pub entered: i64,
     pub done: i64,
@@ -82,7 +83,8 @@ pub async fn keep(pool: &PgPool, samples: &[NewSample], errors: &[(String, i64)]
         r#"
         INSERT INTO queue_samples (at, queue, minutes, ready, delayed, running, dead, oldest_seconds, entered, done, failed,
                                    wait_p50, wait_p95, wait_p99, run_p50, run_p95, run_p99, workers, paused, stuck)
-        SELECT date_trunc('minute', now()), s.queue, 1, s.ready, s.delayed, s.running, s.dead, s.oldest, s.entered, s.done, s.failed,
+        SELECT date_trunc('minute', now()), s.queue, 1, s.ready, s.delayed, s.running,
+               coalesce(s.dead, (SELECT q.dead FROM queue_samples q WHERE q.queue = s.queue AND q.at < now() ORDER BY q.at DESC LIMIT 1), 0), s.oldest, s.entered, s.done, s.failed,
                s.w50, s.w95, s.w99, s.r50, s.r95, s.r99, s.workers, s.paused, s.stuck
         FROM unnest($1::text[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::float8[], $7::int8[], $8::int8[], $9::int8[],
                     $10::float4[], $11::float4[], $12::float4[], $13::float4[], $14::float4[], $15::float4[], $16::int4[], $17::bool[], $18::jsonb[])
@@ -93,7 +95,7 @@ pub async fn keep(pool: &PgPool, samples: &[NewSample], errors: &[(String, i64)]
         &samples.iter().map(|s| s.now.ready).collect::<Vec<_>>(),
         &samples.iter().map(|s| s.now.delayed).collect::<Vec<_>>(),
         &samples.iter().map(|s| s.now.running).collect::<Vec<_>>(),
-        &samples.iter().map(|s| s.dead).collect::<Vec<_>>(),
+        &samples.iter().map(|s| s.dead).collect::<Vec<_>>() as _,
         &samples.iter().map(|s| s.now.oldest_s.unwrap_or(0.0)).collect::<Vec<_>>(),
         &samples.iter().map(|s| s.entered).collect::<Vec<_>>(),
         &samples.iter().map(|s| s.done).collect::<Vec<_>>(),

@@ -41,10 +41,20 @@ pub async fn retry(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Opti
     Ok(acted)
 }
 
-/// Puts one dead letter back, as a canary: it runs even while its kind is paused. False: it is no dead letter, or its work is queued already.
+/// Puts one dead letter back, as a canary: it runs even while its kind is paused. False: it is no dead letter, its work is queued already, or
+/// others with its ordering key are, behind which it would wait.
 pub async fn canary(pool: &PgPool, actor: &Actor, id: JobId) -> Result<bool, StoreError> {
     let filter = JobFilter { ids: vec![id], ..JobFilter::default() };
     let mut tx = planning(pool).await?;
+    let would_wait = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM jobs_dead d JOIN jobs j ON j.kind = d.kind AND j.ordering_key = d.ordering_key WHERE d.id = $1) AS "waits!""#,
+        id.0
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if would_wait {
+        return Ok(false);
+    }
     let acted = retry_some(&mut tx, &filter, None, None, 1, true).await?;
     record(&mut tx, actor, "jobs.canary", &subject(&filter), acted.affected).await?;
     tx.commit().await?;
@@ -74,14 +84,16 @@ pub(crate) async fn retry_some(
           WHERE idempotency_key IS NULL
              OR NOT EXISTS (SELECT FROM jobs j WHERE j.kind = p.kind AND j.idempotency_key = p.idempotency_key)
           ORDER BY kind, coalesce(idempotency_key, id::text), id),
-        removed AS (DELETE FROM jobs_dead d USING chosen c WHERE d.id = c.id),
         queued AS (
           INSERT INTO jobs (id, kind, queue, tenant_id, priority, ordering_key, ordering_seq, weight, crashes, max_attempts,
                             idempotency_key, trace, args, errors, created_at, canary)
           SELECT id, kind, queue, tenant_id, priority, ordering_key, CASE WHEN ordering_key IS NOT NULL THEN nextval('job_ordering') END,
                  weight, least(crashes, 1), max_attempts, idempotency_key, trace, args, errors, created_at, $9
           FROM chosen ORDER BY id
-          RETURNING id)
+          -- The same work may be queued at this moment.
+          ON CONFLICT (kind, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+          RETURNING id),
+        removed AS (DELETE FROM jobs_dead d USING queued q WHERE d.id = q.id)
         SELECT (SELECT count(*) FROM picked) AS "examined!", (SELECT count(*) FROM queued) AS "affected!",
                (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last
         "#,

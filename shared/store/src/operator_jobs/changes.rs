@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::time::Duration;
 
-/// Gives a dead letter other arguments and puts it back into the ledger, as a canary: it runs even while its kind is paused. False: it is no dead letter, or its work is queued already.
+/// Gives a dead letter other arguments and puts it back into the ledger, as a canary: it runs even while its kind is paused, unless
+/// others with its ordering key wait before it. False: it is no dead letter, or its work is queued already.
 pub async fn edit_and_retry(pool: &PgPool, actor: &Actor, id: JobId, args: &Value) -> Result<bool, StoreError> {
     let mut tx = planning(pool).await?;
     let before = sqlx::query_scalar!(
