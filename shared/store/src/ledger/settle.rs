@@ -101,8 +101,8 @@ pub async fn delay(conn: &mut PgConnection, worker: WorkerId, delays: &[Delay]) 
               ELSE failures || jsonb_build_array(new || jsonb_build_object('at', ledger_now())) END
               FROM (SELECT new, new ->> 'class' = 'waiting' AS waits,
                            CASE WHEN jsonb_array_length(errors) < 20 THEN errors
-                                ELSE (SELECT errors - coalesce(min(place)::int4 - 1, jsonb_array_length(errors)) FROM jsonb_array_elements(errors) WITH ORDINALITY e(error, place)
-                                      WHERE error ->> 'class' = 'waiting') END AS failures
+                                ELSE (SELECT coalesce(jsonb_agg(error ORDER BY place), '[]') FROM jsonb_array_elements(errors) WITH ORDINALITY e(error, place)
+                                      WHERE error ->> 'class' IS DISTINCT FROM 'waiting') END AS failures
                     FROM (SELECT ($6::jsonb[])[array_position($2, j.id)] AS new) n) n)
         -- No join: it may become a walk over all jobs.
         WHERE j.id = ANY($2::uuid[]) AND j.position = ($7::int8[])[array_position($2, j.id)] AND j.locked_by = $1 AND NOT j.cancel_requested

@@ -47,7 +47,9 @@ pub async fn canary(pool: &PgPool, actor: &Actor, id: JobId) -> Result<bool, Sto
     let filter = JobFilter { ids: vec![id], ..JobFilter::default() };
     let mut tx = planning(pool).await?;
     let would_wait = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM jobs_dead d JOIN jobs j ON j.kind = d.kind AND j.ordering_key = d.ordering_key WHERE d.id = $1) AS "waits!""#,
+        r#"SELECT EXISTS (SELECT FROM jobs_dead d CROSS JOIN LATERAL (
+                          SELECT FROM jobs j WHERE j.kind = d.kind AND j.ordering_key = d.ordering_key
+                          ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) before WHERE d.id = $1) AS "waits!""#,
         id.0
     )
     .fetch_one(&mut *tx)
