@@ -82,15 +82,21 @@ pub struct Agents {
 #[derive(Debug)]
 pub struct Done {
     pub(crate) settled: bool,
+    buried: Vec<String>,
 }
 
 impl Done {
     /// For jobs without effects in Postgres: the runtime settles them, many in one statement.
-    pub const WITHOUT_EFFECTS: Self = Self { settled: false };
+    pub const WITHOUT_EFFECTS: Self = Self { settled: false, buried: Vec::new() };
 
     /// True if the job was settled by [`JobContext::commit`].
     pub fn is_settled(&self) -> bool {
         self.settled
+    }
+
+    /// The classes of what went wrong with the jobs that became dead letters, of a run that ended well for the others.
+    pub fn buried(&self) -> &[String] {
+        &self.buried
     }
 }
 
@@ -188,7 +194,8 @@ impl JobContext {
             return Err(JobError::Fenced);
         }
         tx.commit().await.map_err(StoreError::from)?;
-        Ok(self.committed())
+        let class = |burial: &Burial| burial.fingerprint.split_once(':').map_or_else(String::new, |(_, class)| class.to_owned());
+        Ok(Done { buried: burials.iter().map(class).collect(), ..self.committed() })
     }
 
     /// The job is settled and its effects are committed: those who wait for them hear of it.
@@ -198,6 +205,6 @@ impl JobContext {
             self.services.waker.ring(queue, [tenant]);
         }
         self.services.waker.changed(std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner)));
-        Done { settled: true }
+        Done { settled: true, buried: Vec::new() }
     }
 }

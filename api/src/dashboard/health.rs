@@ -43,6 +43,30 @@ pub(super) fn complaints(now: &Snapshot) -> Vec<Complaint> {
             runbook: "dead-letters",
         });
     }
+    let dead: i64 = now.slow.groups.iter().map(|group| group.count).sum();
+    if dead > 0 {
+        all.push(Complaint {
+            urgent: false,
+            text: format!("dead letters wait for a decision: {dead} of {} kinds", now.slow.groups.len()),
+            link: "/ops/dead".to_owned(),
+            runbook: "dead-letters",
+        });
+    }
+    // A queue that is paused is told with what waits in it.
+    let paused: Vec<String> = now
+        .pauses
+        .iter()
+        .filter(|pause| !pause.what.starts_with("queue:"))
+        .map(|pause| format!("{} by {}", pause.what, pause.paused_by))
+        .collect();
+    if !paused.is_empty() {
+        all.push(Complaint {
+            urgent: false,
+            text: format!("paused: {}; resume it when it is time", paused.join(", ")),
+            link: "/ops/control".to_owned(),
+            runbook: "a-queue-grows",
+        });
+    }
     for channel in &now.slow.channels {
         let waiting = format::count(channel.waiting);
         let name = format!("{} channel {} of {}", channel.kind, channel.name.as_deref().unwrap_or("without a name"), channel.tenant);
@@ -90,11 +114,12 @@ fn queues(now: &Snapshot, all: &mut Vec<Complaint>) {
         if paused && queue.ready > 0 {
             complain(false, format!("{name} is paused and {ready} jobs wait: resume it when it is time"), "a-queue-grows");
         } else if queue.ready > 0 && now.workers_of(name).all(|process| process.draining) {
-            complain(
-                true,
-                format!("no worker serves {name} and {ready} jobs wait: start one with --queues {name}"),
-                "a-worker-or-an-api-process-dies",
-            );
+            let text = if now.workers_of(name).next().is_some() {
+                format!("every worker that serves {name} is drained and {ready} jobs wait: let one take jobs again")
+            } else {
+                format!("no worker serves {name} and {ready} jobs wait: start one with --queues {name}")
+            };
+            complain(true, text, "a-worker-or-an-api-process-dies");
         } else if let Some(oldest) = behind {
             let drained = now.drained_in(queue).map_or_else(
                 || "it does not shrink: add workers".to_owned(),
@@ -139,9 +164,11 @@ fn ingest(now: &Snapshot, all: &mut Vec<Complaint>) {
     let lane = now.lane("ingest");
     if lane.failed > 0 {
         let reasons: Vec<String> = lane.errors.iter().map(|(reason, times)| format!("{reason} {times}")).collect();
+        let is_ours = |reason: &String| ["database", "full", "writer"].contains(&reason.as_str());
+        let again = if lane.errors.keys().all(is_ours) { "providers send them again" } else { "providers may not send them again" };
         all.push(Complaint {
-            urgent: lane.errors.keys().any(|reason| ["database", "full", "writer"].contains(&reason.as_str())),
-            text: format!("{} webhooks were refused in the last minute ({}): providers send them again", lane.failed, reasons.join(", ")),
+            urgent: lane.errors.keys().any(is_ours),
+            text: format!("{} webhooks were refused in the last minute ({}): {again}", lane.failed, reasons.join(", ")),
             link: "/ops/history?queue=ingest".to_owned(),
             runbook: "webhooks-are-refused",
         });

@@ -133,7 +133,9 @@ fn choices(history: &History, to: Option<&str>) -> Markup {
 #[expect(clippy::cast_precision_loss, reason = "counts of minutes are far below 2^52")]
 fn charts(history: &History) -> Markup {
     let step = TimeDelta::minutes(history.step_minutes);
-    let first = history.series.first().map_or(history.from, |sample| sample.at);
+    // Samples lie on whole steps since the epoch.
+    let whole_steps = history.from.timestamp() / step.num_seconds().max(1) * step.num_seconds();
+    let first = DateTime::from_timestamp(whole_steps, 0).unwrap_or(history.from);
     let mut moments = Vec::new();
     let mut at = first;
     while at < history.to && moments.len() < 400 {
@@ -187,7 +189,7 @@ fn slider(history: &History, to: Option<&str>) -> Markup {
             input type="hidden" name="queue" value=(history.queue);
             input type="hidden" name="span" value=(span_name(history.minutes));
             // The end stays where it was while the slider moves.
-            input type="hidden" name="to" value=(to.map_or_else(|| history.to.to_rfc3339_opts(chrono::SecondsFormat::Secs, true), str::to_owned));
+            input type="hidden" name="to" value=(to.map_or_else(|| history.to.format("%Y-%m-%dT%H:%M").to_string(), str::to_owned));
             label { "Moment" input type="range" name="point" min="0" max=(POINTS) value=(point); }
             button type="submit" { "Look" }
         }

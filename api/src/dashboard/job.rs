@@ -14,6 +14,7 @@ use jobs::kinds;
 use maud::{Markup, html};
 use platform::TraceContext;
 use salvo::{Depot, Request, Response, Writer, handler};
+use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
 use store::{
@@ -22,9 +23,29 @@ use store::{
 };
 use uuid::Uuid;
 
+/// A job, and what it waits for.
+#[derive(Debug, Serialize)]
+pub(super) struct JobView {
+    #[serde(flatten)]
+    pub detail: JobDetail,
+    /// Of one that is queued: the pause, the time or the job that it waits for, if it does not only wait for its turn.
+    pub waits_for: Option<String>,
+}
+
+impl std::ops::Deref for JobView {
+    type Target = JobDetail;
+
+    fn deref(&self) -> &JobDetail {
+        &self.detail
+    }
+}
+
 /// One job, or 404.
-pub(super) async fn find(app: &App, id: JobId) -> Result<JobDetail, ApiError> {
-    search::job(&mut *app.operator_conn().await?, id).await?.ok_or_else(|| ApiError::not_found("Job"))
+pub(super) async fn find(app: &App, id: JobId) -> Result<JobView, ApiError> {
+    let mut conn = app.operator_conn().await?;
+    let detail = search::job(&mut conn, id).await?.ok_or_else(|| ApiError::not_found("Job"))?;
+    let waits_for = timeline::waits_for(&mut conn, &detail).await?;
+    Ok(JobView { detail, waits_for })
 }
 
 /// The page of one job.
@@ -43,6 +64,7 @@ pub(super) async fn detail(req: &mut Request, res: &mut Response, depot: &mut De
         pre { code { (args) } }
         @if !links.is_empty() {
             p { "Journey of " @for (name, id) in &links { a href={ "/ops/journey?q=" (id) } { (name) } " " } }
+            @for (_, id) in links.iter().filter(|(name, _)| *name == timeline::WEBHOOK) { p { a href={ "/ops/webhooks/" (id) } { "The body of webhook " (id) } } }
         }
         @if let Some(trace) = trace { p { "Trace " code { (trace) } } }
     };
@@ -54,7 +76,7 @@ pub(super) fn pretty(value: &Value) -> String {
 }
 
 /// What changes of a job while one looks.
-pub(super) fn state(job: &JobDetail) -> Markup {
+pub(super) fn state(job: &JobView) -> Markup {
     let waited = job.started_at.map(|at| (at - job.created_at).as_seconds_f64());
     let ran = job.started_at.zip(job.ended_at).map(|(from, to)| (to - from).as_seconds_f64());
     let errors = job.errors.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
@@ -68,6 +90,7 @@ pub(super) fn state(job: &JobDetail) -> Markup {
     html! {
         dl class="facts" {
             dt { "State" } dd class=(match job.state.as_str() { "dead" => "bad", "done" => "good", _ => "" }) { (job.state) @if let Some(worker) = &job.runs_on { " on " (worker) } }
+            @if let Some(reason) = &job.waits_for { dt { "Waits for" } dd class="warn" { (reason) } }
             dt { "Kind" } dd { (job.kind) " in " a href={ "/ops/jobs?queue=" (job.queue) } { (job.queue) } }
             dt { "Tenant" } dd { (format::tenant(job.tenant_id)) }
             dt { "Attempts" } dd { (job.attempt) @if let Some(most) = job.max_attempts { " of " (most) } @if job.crashes > 0 { ", " (job.crashes) " crashes" } }
@@ -85,7 +108,7 @@ pub(super) fn state(job: &JobDetail) -> Markup {
     }
 }
 
-fn actions(job: &JobDetail, viewer: &Viewer, args: &str) -> Markup {
+fn actions(job: &JobView, viewer: &Viewer, args: &str) -> Markup {
     let here = format!("/ops/jobs/{}", job.id);
     html! {
         h2 { "Act" }

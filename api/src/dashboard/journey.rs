@@ -69,7 +69,8 @@ pub(super) async fn find(app: &App, q: &str, tenant: Option<i32>, chosen: Option
     });
     let steps = match meant.or(messages.first()) {
         Some(message) => timeline::of(app, message).await.map_err(too_much)?,
-        None => Vec::new(),
+        None if q.is_empty() => Vec::new(),
+        None => timeline::without_message(app, q).await.map_err(too_much)?,
     };
     let chosen = meant.or(messages.first()).map(|message| message.id);
     Ok(Journey { messages, steps, chosen })
@@ -88,7 +89,9 @@ pub(super) async fn page(req: &mut Request, res: &mut Response, depot: &mut Depo
             label { "Tenant (number, if there are very many)" input name="tenant" inputmode="numeric" value=(tenant.map(|id| id.to_string()).unwrap_or_default()); }
             button type="submit" { "Find" }
         }
-        @if !q.is_empty() && journey.messages.is_empty() { p class="dim" { "Nothing is known by that." } }
+        @if !q.is_empty() && journey.messages.is_empty() {
+            @if journey.steps.is_empty() { p class="dim" { "Nothing is known by that." } } @else { p class="warn" { "No message is stored by that, but this is known:" } (steps(&journey.steps)) }
+        }
         @if let Some(message) = journey.messages.iter().find(|message| Some(message.id) == journey.chosen) { (head(message)) (steps(&journey.steps)) }
         @if journey.messages.len() > 1 { h2 { "Other messages" } (others(&q, &journey)) }
     };

@@ -89,7 +89,7 @@ impl Page<'_> {
                     }
                 }
                 div class="who" {
-                    span { (self.viewer.name) @if !self.viewer.may_act() { " (looks only)" } }
+                    span { (known_as(&self.viewer.name)) @if !self.viewer.may_act() { " (looks only)" } }
                     (session::sign_out_form(self.viewer.csrf()))
                 }
             }
@@ -154,4 +154,9 @@ pub(super) fn table(label: &str, headings: &[&str], rows: &[Markup]) -> Markup {
             }
         }
     }
+}
+
+/// `user:UUID (e-mail)` is known by the e-mail.
+fn known_as(name: &str) -> &str {
+    name.split_once('(').map_or(name, |(_, known_as)| known_as.trim_end_matches(')'))
 }

@@ -3,14 +3,14 @@
 use super::format;
 use crate::App;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::JobId;
+use domain::{JobId, RawEventId};
 use serde::Serialize;
 use serde_json::Value;
 use store::{
     PgConnection, StoreError,
     operator::{
         journey::{self, JourneyMessage, JourneyRun},
-        reading, search,
+        pauses, reading, search,
         search::JobDetail,
         webhooks,
     },
@@ -23,6 +23,8 @@ const CAUSED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 /// Jobs are made in the transaction that causes them: this far from a moment they are looked for.
 const NEAR: TimeDelta = TimeDelta::seconds(2);
 const JOBS: i64 = 12;
+/// Webhooks that are shown of those that hold a text.
+const NAMED: i64 = 3;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -55,6 +57,9 @@ impl Step {
     }
 }
 
+/// What an id is called that a job names as its webhook's.
+pub(super) const WEBHOOK: &str = "a webhook";
+
 /// Ids that a job's arguments name, with what they are.
 pub(super) fn links(args: Option<&Value>) -> Vec<(&'static str, String)> {
     let Some(args) = args else { return Vec::new() };
@@ -62,7 +67,7 @@ pub(super) fn links(args: Option<&Value>) -> Vec<(&'static str, String)> {
     let named = [("its message", "message_id"), ("its conversation", "conversation_id")];
     let mut links: Vec<_> = named.iter().filter_map(|(shown, name)| Some((*shown, one(name)?))).collect();
     let events = args["event_ids"].as_array().map(Vec::as_slice).unwrap_or_default();
-    links.extend(events.iter().take(3).filter_map(|id| Some(("a webhook", id.as_str()?.to_owned()))));
+    links.extend(events.iter().take(3).filter_map(|id| Some((WEBHOOK, id.as_str()?.to_owned()))));
     links
 }
 
@@ -90,23 +95,7 @@ async fn received(conn: &mut PgConnection, message: &JourneyMessage) -> Result<V
     let mut steps = Vec::new();
     match webhooks::of_message(conn, message.id).await? {
         Some(id) => {
-            if let Some(webhook) = webhooks::one(conn, id).await? {
-                let at = webhook.webhook.received_at;
-                let lag = (at - message.sent_at).as_seconds_f64();
-                let mut step =
-                    Step::new(Some(at), "Webhook received", format!("{} bytes of {}", webhook.webhook.size_bytes, webhook.webhook.source));
-                if lag > 30.0 {
-                    step = step.wrong(format!("came {} after the provider says it was sent", format::seconds(lag)));
-                }
-                steps.push(step.linked(format!("/ops/webhooks/{id}")));
-                let found = journey::jobs_about(conn, &[id.0], (at - NEAR, at + NEAR), JOBS).await?;
-                if found.is_empty() {
-                    steps.push(Step::new(None, "Processed", "the job is not kept any more"));
-                }
-                for row in found {
-                    steps.extend(of_job(conn, JobId(row.id), "Processed in a batch").await?);
-                }
-            }
+            steps.extend(of_webhook(conn, id, Some(message.sent_at)).await?.map(|(_, steps)| steps).unwrap_or_default());
         }
         None => steps.push(Step::new(None, "Webhook received", "its body is not kept any more, or it came another way")),
     }
@@ -179,13 +168,93 @@ async fn sent(conn: &mut PgConnection, message: &JourneyMessage) -> Result<Vec<S
     Ok(steps)
 }
 
+/// What a queued job waits for: a pause, a time, a job before it. `None`: for its turn, or it is not queued.
+pub(super) async fn waits_for(conn: &mut PgConnection, job: &JobDetail) -> Result<Option<String>, StoreError> {
+    if job.state != "queued" {
+        return Ok(None);
+    }
+    let held = [format!("queue:{}", job.queue), format!("kind:{}", job.kind), format!("tenant:{}", job.tenant_id)];
+    if let Some(pause) = pauses::list(conn).await?.into_iter().find(|pause| held.contains(&pause.what)) {
+        let what = pause.what.replacen(':', " ", 1);
+        let reason = pause.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        return Ok(Some(format!("the {what} is paused since {} UTC by {}{reason}", format::moment(pause.paused_at), pause.paused_by)));
+    }
+    if let Some(before) = search::predecessor(conn, JobId(job.id)).await? {
+        return Ok(Some(format!("job {before} must end first: they go in order")));
+    }
+    Ok(job.run_at.filter(|due| *due > job.now).map(|due| format!("it is put off until {} UTC", format::moment(due))))
+}
+
 /// A job: that it was made, what it waited for, each failure, and how it ended.
 async fn of_job(conn: &mut PgConnection, id: JobId, what: &str) -> Result<Vec<Step>, StoreError> {
     let Some(job) = search::job(conn, id).await? else { return Ok(Vec::new()) };
-    Ok(steps_of(&job, what))
+    let reason = waits_for(conn, &job).await?;
+    Ok(steps_of(&job, what, reason))
 }
 
-fn steps_of(job: &JobDetail, what: &str) -> Vec<Step> {
+/// Where something is that is no message, or none yet: a webhook or a job by its id, or the latest webhooks whose bodies hold a number or a
+/// provider's id.
+pub(super) async fn without_message(app: &App, q: &str) -> Result<Vec<Step>, StoreError> {
+    let mut tx = reading(&app.operator).await?;
+    let conn: &mut PgConnection = &mut tx;
+    let mut steps = Vec::new();
+    let mut ids = Vec::new();
+    if let Some(id) = crate::request::parse_uuid(q) {
+        ids.push(RawEventId(id));
+        if let Some(job) = search::job(conn, JobId(id)).await? {
+            let reason = waits_for(conn, &job).await?;
+            steps.extend(steps_of(&job, "Run", reason));
+            let events = links(job.args.as_ref()).into_iter().filter(|(name, _)| *name == WEBHOOK);
+            ids = events.filter_map(|(_, id)| crate::request::parse_uuid(&id)).map(RawEventId).collect();
+        }
+    } else {
+        let digits: String = q.chars().filter(char::is_ascii_digit).collect();
+        let is_number = digits.len() >= 6 && q.chars().all(|letter| letter.is_ascii_digit() || " +-()".contains(letter));
+        let text = if is_number { digits } else { q.to_owned() };
+        if text.len() >= 6 {
+            let search = webhooks::Search { text: Some(text), ..webhooks::Search::default() };
+            ids = webhooks::find(conn, &search, NAMED).await?.0.into_iter().map(|webhook| RawEventId(webhook.id)).collect();
+        }
+    }
+    for id in ids {
+        let Some((webhook, mut found)) = of_webhook(conn, id, None).await? else { continue };
+        let problem = match (webhook.tenant_id, webhook.channel_ids.as_slice()) {
+            (None, []) => "it names no channel, or cannot be read".to_owned(),
+            (None, channels) => format!("nobody has (all of) its channels: {}", channels.join(", ")),
+            (Some(_), _) => "nothing of it is a message, or not yet".to_owned(),
+        };
+        found.push(Step::new(None, "Message stored", "no").wrong(problem).linked(format!("/ops/webhooks/{id}")));
+        steps.extend(found);
+    }
+    steps.sort_by_key(|step| step.at.unwrap_or(DateTime::<Utc>::MAX_UTC));
+    steps.dedup();
+    Ok(steps)
+}
+
+/// That a webhook came, and the jobs that process it. `sent_at`: when its provider says that it was sent.
+async fn of_webhook(
+    conn: &mut PgConnection,
+    id: RawEventId,
+    sent_at: Option<DateTime<Utc>>,
+) -> Result<Option<(webhooks::Webhook, Vec<Step>)>, StoreError> {
+    let Some(webhooks::WebhookBody { webhook, .. }) = webhooks::one(conn, id).await? else { return Ok(None) };
+    let at = webhook.received_at;
+    let mut step = Step::new(Some(at), "Webhook received", format!("{} bytes of {}", webhook.size_bytes, webhook.source));
+    if let Some(lag) = sent_at.map(|sent| (at - sent).as_seconds_f64()).filter(|lag| *lag > 30.0) {
+        step = step.wrong(format!("came {} after the provider says it was sent", format::seconds(lag)));
+    }
+    let mut steps = vec![step.linked(format!("/ops/webhooks/{id}"))];
+    let jobs = journey::jobs_about(conn, &[id.0], (at - NEAR, at + NEAR), JOBS).await?;
+    if jobs.is_empty() {
+        steps.push(Step::new(None, "Processed", "the job is not kept any more"));
+    }
+    for row in jobs {
+        steps.extend(of_job(conn, JobId(row.id), "Processed in a batch").await?);
+    }
+    Ok(Some((webhook, steps)))
+}
+
+fn steps_of(job: &JobDetail, what: &str, waits_for: Option<String>) -> Vec<Step> {
     let link = format!("/ops/jobs/{}", job.id);
     let errors = job.errors.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
     let at = |error: &Value| error["at"].as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
@@ -227,8 +296,15 @@ fn steps_of(job: &JobDetail, what: &str) -> Vec<Step> {
         let waits = (job.now - job.created_at).as_seconds_f64();
         let mut step = Step::new(None, what, "not yet").linked(link.clone());
         step.took_s = Some(waits);
-        step.problem = (waits > SLOW).then(|| format!("waits since {} in the queue {}", format::seconds(waits), job.queue));
+        step.problem = match waits_for {
+            Some(reason) => Some(format!("waits since {}: {reason}", format::seconds(waits))),
+            None => (waits > SLOW).then(|| format!("waits since {} in the queue {}", format::seconds(waits), job.queue)),
+        };
         steps.push(step);
+    }
+    if job.state == "cancelled" {
+        let step = Step::new(job.ended_at, "Cancelled", "by an operator: who and why is in the acts");
+        steps.push(step.wrong("it was cancelled, so this is not done").linked("/ops/acts".to_owned()));
     }
     if job.state == "dead" {
         steps.push(
@@ -294,10 +370,10 @@ mod tests {
     fn a_wait_is_named_with_what_it_waited_for() {
         let waited =
             json!([{"class": "waiting", "message": "channel throttled by provider (130429)", "attempt": 1, "at": "1970-01-01T00:00:00Z"}]);
-        let steps = steps_of(&job(waited), "Sent");
+        let steps = steps_of(&job(waited), "Sent", None);
         let problems: Vec<&str> = steps.iter().filter_map(|step| step.problem.as_deref()).collect();
         assert_eq!(problems, ["waited 41 s: channel throttled by provider (130429)"]);
-        let steps = steps_of(&job(json!([])), "Sent");
+        let steps = steps_of(&job(json!([])), "Sent", None);
         assert_eq!(steps.last().unwrap().problem.as_deref(), Some("waited 41 s in the queue outbound before its first run"));
     }
 }

@@ -337,7 +337,8 @@ fn difference(preview: &Preview) -> Markup {
         }
     };
     html! {
-        @if nothing { p class="good" { "Nothing would appear or change: all that they say is stored already." } }
+        @if nothing && preview.parts > 0 { p class="good" { "Nothing would appear or change: all that they say" @if preview.unrouted + preview.held > 0 { ", as far as it has a channel and is not held," } " is stored already." } }
+        @if preview.parts == 0 { p class="warn" { "Nothing would be written: nothing that could be stored is in them." } }
         @if preview.unrouted > 0 { p class="warn" { (preview.unrouted) " parts are for channels that nobody has." } }
         @if preview.held > 0 { p class="warn" { (preview.held) " are of tenants whose webhooks are held." } }
         @for reason in &preview.malformed { p class="bad" { (reason) } }

@@ -126,7 +126,7 @@ async fn a_drained_worker_takes_nothing_new_until_it_is_let_go_on() {
     until("it knows", async || app.workers[0].log().contains("an operator decided whether this worker takes new jobs")).await;
     probes(&app, "probe", 1, 10).await;
     let overview = Operator::of(&app).await;
-    overview.until_overview("no worker serves probes").await;
+    overview.until_overview("every worker that serves probes is drained").await;
     assert_eq!(done(&app, 1).await, 0);
     app.set("WORKER_NAME", "second");
     app.start_worker(&[]).await;

@@ -113,3 +113,17 @@ async fn what_was_enqueued_is_counted_over_the_whole_time_wherever_it_is_now() {
     let entered = samples::entered(&mut conn, (from, to)).await.unwrap();
     assert!((59_000..=61_000).contains(&entered["outbound"]) && entered["probes"] == 61, "{entered:?}");
 }
+
+#[tokio::test]
+async fn what_dies_in_a_batch_has_failed() {
+    let mut app = App::start().await;
+    app.expect_dead(1);
+    assert_eq!(app.webhook("{\"object\": \"whatsapp_business").await, 200);
+    app.drain().await;
+    let figures = "SELECT coalesce((SELECT figures ->> 'webhooks' FROM processes WHERE role = 'worker'), '{}')";
+    until("the worker says that it failed", async || {
+        let said: Value = serde_json::from_str(&app.db.text(figures).await).unwrap();
+        said["failed"] == 1 && said["errors"]["malformed"] == 1 && said["done"] == 0
+    })
+    .await;
+}

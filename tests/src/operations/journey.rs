@@ -6,7 +6,7 @@ use crate::{
         agents::Office,
         sending::{CUSTOMER, Desk},
     },
-    harness::{App, Database, text, until},
+    harness::{App, Database, change, message, text, until},
 };
 use domain::{JobId, TenantId, WorkerId};
 use jobs::{JobError, probe::Probe};
@@ -163,4 +163,67 @@ async fn a_question_that_takes_too_long_is_the_askers_to_narrow() {
         }
         holder.rollback().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_is_no_message_yet_is_found_with_what_it_waits_for() {
+    let mut app = App::start().await;
+    app.ops("POST", "pauses", json!({"what": "queue:webhooks", "reason": "the disk is full"})).await.expect(200);
+    assert_eq!(app.webhook(&text("wamid.1")).await, 200);
+    let webhook = app.db.text("SELECT id::text FROM raw_webhook_events").await;
+    let job = app.db.text("SELECT id::text FROM jobs WHERE kind = 'process_webhook'").await;
+    let reason = "the queue webhooks is paused since";
+    for known in ["%2B15551230001", "wamid.1", &webhook, &job] {
+        let journey = app.ops("GET", &format!("journey?q={known}"), Value::Null).await.expect(200);
+        let steps = journey["steps"].as_array().unwrap();
+        let problems: Vec<&str> = steps.iter().filter_map(|step| step["problem"].as_str()).collect();
+        assert_eq!(
+            (journey["messages"].as_array().unwrap().len(), &steps[0]["what"]),
+            (0, &json!("Webhook received")),
+            "{known}: {journey}"
+        );
+        assert!(
+            problems.iter().any(|problem| problem.contains(reason) && problem.ends_with("by operator: the disk is full")),
+            "{known}: {problems:?}"
+        );
+        assert!(problems.contains(&"nothing of it is a message, or not yet"), "{known}: {problems:?}");
+    }
+    let operator = Operator::of(&app).await;
+    assert!(operator.get(&format!("/ops/jobs/{job}")).await.ok().contains(reason));
+    assert!(operator.get(&format!("/ops/journey?q={webhook}")).await.ok().contains("No message is stored by that, but this is known"));
+    app.ops("POST", "resume", json!({"what": "queue:webhooks"})).await.expect(200);
+    app.drain().await;
+    assert_eq!(app.ops("GET", &format!("journey?q={webhook}"), Value::Null).await.expect(200)["messages"][0]["external_id"], "wamid.1");
+    // One that cannot be read, and one of a channel that nobody has.
+    app.expect_dead(1);
+    let stranger = change("999888777", &json!({"messages": [message("15551230009", "wamid.9", 0, "text", json!({"body": "x"}))]}));
+    for (body, says) in [
+        ("{\"object\": \"whatsapp_business", "it names no channel, or cannot be read"),
+        (&stranger, "nobody has (all of) its channels: 999888777"),
+    ] {
+        assert_eq!(app.webhook(body).await, 200);
+        app.drain().await;
+        let id = app.db.text("SELECT id::text FROM raw_webhook_events ORDER BY id DESC LIMIT 1").await;
+        let steps = app.ops("GET", &format!("journey?q={id}"), Value::Null).await.expect(200)["steps"].clone();
+        assert!(steps.as_array().unwrap().iter().any(|step| step["problem"] == says), "{steps}");
+    }
+    assert_eq!(app.ops("GET", "journey?q=nothing-like-it", Value::Null).await.expect(200)["steps"], json!([]));
+}
+
+#[tokio::test]
+async fn a_message_says_which_one_it_waits_for_and_that_it_was_cancelled() {
+    let desk = Desk::open().await;
+    let (first, second) = (desk.say(CUSTOMER, "one").await, desk.say(CUSTOMER, "two").await);
+    let job_of =
+        async |message: &str| desk.app.db.text(&format!("SELECT id::text FROM jobs WHERE args ->> 'message_id' = '{message}'")).await;
+    let (before, behind) = (job_of(&first).await, job_of(&second).await);
+    desk.app.ops("POST", &format!("jobs/{before}/snooze"), json!({"seconds": 3600, "reason": "wait for legal"})).await.expect(200);
+    let problems = async |message: &str| {
+        let steps = desk.app.ops("GET", &format!("journey?q={message}"), Value::Null).await.expect(200)["steps"].clone();
+        steps.as_array().unwrap().iter().filter_map(|step| step["problem"].as_str().map(str::to_owned)).collect::<Vec<_>>().join("\n")
+    };
+    assert!(problems(&first).await.contains("it is put off until"), "{}", problems(&first).await);
+    assert!(problems(&second).await.contains(&format!("job {before} must end first")), "{}", problems(&second).await);
+    desk.app.ops("POST", &format!("jobs/{behind}/cancel"), json!({"reason": "no"})).await.expect(200);
+    assert!(problems(&second).await.contains("it was cancelled, so this is not done"), "{}", problems(&second).await);
 }

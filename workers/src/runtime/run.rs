@@ -162,7 +162,14 @@ fn tally(lane: &mut Lane, jobs: u64, (waited, took): (&[f64], Duration), result:
         return;
     }
     match result {
-        Some(Ok(_)) => lane.done += jobs,
+        Some(Ok(done)) => {
+            let buried = done.buried();
+            lane.done += jobs.saturating_sub(buried.len() as u64);
+            lane.failed += buried.len() as u64;
+            for class in buried {
+                *lane.errors.entry(class.clone()).or_default() += 1;
+            }
+        }
         Some(Err(error)) => {
             lane.failed += jobs;
             *lane.errors.entry(error.class().to_owned()).or_default() += jobs;

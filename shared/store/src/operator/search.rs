@@ -297,3 +297,17 @@ pub async fn job(conn: &mut PgConnection, id: JobId) -> Result<Option<JobDetail>
     .fetch_optional(conn)
     .await?)
 }
+
+/// The first job that must end before this one may run, by their ordering key.
+pub async fn predecessor(conn: &mut PgConnection, id: JobId) -> Result<Option<JobId>, StoreError> {
+    let first = sqlx::query_scalar!(
+        r#"
+        SELECT p.id FROM jobs j CROSS JOIN LATERAL (
+          SELECT x.id, x.ordering_seq FROM jobs x WHERE x.kind = j.kind AND x.ordering_key = j.ordering_key
+          ORDER BY x.kind, x.ordering_key, x.ordering_seq LIMIT 1) p
+        WHERE j.id = $1 AND p.ordering_seq < j.ordering_seq
+        "#,
+        id.0
+    );
+    Ok(first.fetch_optional(conn).await?.map(JobId))
+}
