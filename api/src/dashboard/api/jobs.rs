@@ -28,6 +28,8 @@ pub(super) async fn list_jobs(app: App, _viewer: Viewer, query: Query<JobQuery>)
 }
 
 /// One job in full
+///
+/// `waits_for`: the pause, the time or the job that a queued one waits for, in words; null if it only waits for its turn.
 #[endpoint]
 pub(super) async fn get_job(app: App, _viewer: Viewer, id: Path<Uuid>) -> Result<Ok200<Value>, ApiError> {
     Ok200::new(&value(&job::find(&app, JobId(id.0)).await?))

@@ -28,7 +28,7 @@ pub(super) struct JourneyQuery {
 /// The journey of a message
 ///
 /// `messages` that are meant, newest first; `steps` of the one that is meant, or of the newest: each with `at`, `what`, `took_s`, and the `problem` of one that is
-/// slow, failed or missing.
+/// slow, failed or missing. Without a message: the steps of the job or webhook with that id, or of the latest webhooks that hold the number or id.
 #[endpoint]
 pub(super) async fn get_journey(app: App, _viewer: Viewer, query: Query<JourneyQuery>) -> Result<Ok200<Value>, ApiError> {
     let q = query.0.q.ok_or_else(|| ApiError::invalid_field("q", "is required"))?;
