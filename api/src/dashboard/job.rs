@@ -43,9 +43,9 @@ impl std::ops::Deref for JobView {
 /// One job, or 404.
 pub(super) async fn find(app: &App, id: JobId) -> Result<JobView, ApiError> {
     let mut conn = app.operator_conn().await?;
-    let detail = search::job(&mut conn, id).await?.ok_or_else(|| ApiError::not_found("Job"))?;
-    let waits_for = timeline::waits_for(&mut conn, &detail).await?;
-    Ok(JobView { detail, waits_for })
+    let job = search::job(&mut conn, id).await?.ok_or_else(|| ApiError::not_found("Job"))?;
+    let waits_for = timeline::waits_for(&mut conn, &job).await?;
+    Ok(JobView { detail: job, waits_for })
 }
 
 /// The page of one job.
