@@ -297,8 +297,8 @@ fn steps_of(job: &JobDetail, what: &str, waits_for: Option<String>) -> Vec<Step>
         let mut step = Step::new(None, what, "not yet").linked(link.clone());
         step.took_s = Some(waits);
         step.problem = match waits_for {
-            Some(reason) => Some(format!("waits since {}: {reason}", format::seconds(waits))),
-            None => (waits > SLOW).then(|| format!("waits since {} in the queue {}", format::seconds(waits), job.queue)),
+            Some(reason) => Some(format!("has waited {}: {reason}", format::seconds(waits))),
+            None => (waits > SLOW).then(|| format!("has waited {} in the queue {}", format::seconds(waits), job.queue)),
         };
         steps.push(step);
     }
