@@ -79,8 +79,7 @@ pub async fn run(args: &LabArgs, operators: &Operators) -> Result<Report> {
     cpu.push(watched.cpu()?);
     let pages = pages(&lab).await?;
     let until = Instant::now() + phase.saturating_sub(Duration::from_secs(2));
-    let looking: Vec<_> =
-        (0..operators.people).map(|number| look(running.address, cookie.clone(), pages.clone(), number, until)).collect();
+    let looking: Vec<_> = (0..operators.people).map(|number| look(running.address, cookie.clone(), pages.clone(), number, until)).collect();
     let mut times = Times::new();
     for looker in looking {
         for (page, histogram) in looker.await?? {
