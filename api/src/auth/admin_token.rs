@@ -66,7 +66,8 @@ async fn has_secret(app: &App, req: &Request, (header, whose): (&str, &str), sec
     Err(ApiError::unauthorized())
 }
 
-async fn pass(
+/// Lets `who` in, or answers why not.
+pub(crate) async fn pass(
     req: &mut Request,
     depot: &mut Depot,
     res: &mut Response,

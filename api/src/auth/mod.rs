@@ -12,7 +12,7 @@ mod sign_in;
 mod tokens;
 mod user_admin;
 
-pub(crate) use admin_token::{Operator, OperatorGate, Service, ServiceGate, has_admin_token};
+pub(crate) use admin_token::{Operator, OperatorGate, Service, ServiceGate, has_admin_token, pass};
 pub(crate) use administrator::{Administrator, AdministratorGate};
 pub(crate) use caller::{Admin, Caller, Member, TenantAdmin};
 pub(crate) use gate::{Gate, bearer, caller_of};

@@ -3,7 +3,7 @@
 use super::{form, session};
 use crate::{
     ApiError, App,
-    auth::{bearer, caller_of, has_admin_token},
+    auth::{bearer, caller_of, has_admin_token, pass},
 };
 use platform::Secret;
 use salvo::{
@@ -118,16 +118,8 @@ pub(super) struct ApiGate;
 #[async_trait]
 impl Handler for ApiGate {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        match identify(req, depot).await {
-            Ok(viewer) => {
-                depot.insert_typed(viewer);
-                ctrl.call_next(req, depot, res).await;
-            }
-            Err(error) => {
-                ctrl.skip_rest();
-                error.write(req, depot, res).await;
-            }
-        }
+        let viewer = identify(req, depot).await;
+        pass(req, depot, res, ctrl, viewer).await;
     }
 }
 

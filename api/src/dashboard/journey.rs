@@ -52,10 +52,8 @@ pub(super) async fn find(app: &App, q: &str, tenant: Option<i32>, chosen: Option
             messages = journey::of_webhook(&mut tx, RawEventId(id), MESSAGES).await.map_err(too_much)?;
         }
     } else if !q.is_empty() {
-        let digits = q.chars().all(|letter| letter.is_ascii_digit() || " +-()".contains(letter));
-        let plain: String = q.chars().filter(char::is_ascii_digit).collect();
-        if digits && plain.len() >= 6 {
-            messages = journey::messages(&mut tx, &Term::Phone(format!("+{plain}")), tenant, MESSAGES).await.map_err(too_much)?;
+        if let Some(digits) = timeline::phone_digits(q) {
+            messages = journey::messages(&mut tx, &Term::Phone(format!("+{digits}")), tenant, MESSAGES).await.map_err(too_much)?;
         }
         if messages.is_empty() {
             messages = journey::messages(&mut tx, &Term::External(q.to_owned()), tenant, MESSAGES).await.map_err(too_much)?;

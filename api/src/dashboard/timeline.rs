@@ -192,6 +192,13 @@ async fn of_job(conn: &mut PgConnection, id: JobId, what: &str) -> Result<Vec<St
     Ok(steps_of(&job, what, reason))
 }
 
+/// The digits of what people write as a phone number. `None`: it is none.
+pub(super) fn phone_digits(q: &str) -> Option<String> {
+    let digits: String = q.chars().filter(char::is_ascii_digit).collect();
+    let is_number = digits.len() >= 6 && q.chars().all(|letter| letter.is_ascii_digit() || " +-()".contains(letter));
+    is_number.then_some(digits)
+}
+
 /// Where something is that is no message, or none yet: a webhook or a job by its id, or the latest webhooks whose bodies hold a number or a
 /// provider's id.
 pub(super) async fn without_message(app: &App, q: &str) -> Result<Vec<Step>, StoreError> {
@@ -208,9 +215,7 @@ pub(super) async fn without_message(app: &App, q: &str) -> Result<Vec<Step>, Sto
             ids = events.filter_map(|(_, id)| crate::request::parse_uuid(&id)).map(RawEventId).collect();
         }
     } else {
-        let digits: String = q.chars().filter(char::is_ascii_digit).collect();
-        let is_number = digits.len() >= 6 && q.chars().all(|letter| letter.is_ascii_digit() || " +-()".contains(letter));
-        let text = if is_number { digits } else { q.to_owned() };
+        let text = phone_digits(q).unwrap_or_else(|| q.to_owned());
         if text.len() >= 6 {
             let search = webhooks::Search { text: Some(text), ..webhooks::Search::default() };
             ids = webhooks::find(conn, &search, NAMED).await?.0.into_iter().map(|webhook| RawEventId(webhook.id)).collect();
