@@ -181,11 +181,16 @@ mod tests {
     fn the_last_minute_is_whole_pieces_and_forgets_what_is_older() {
         let figures = Figures::default();
         for piece in 0..20 {
-            figures.record_at(piece, "probes", |lane| lane.done += 1);
+            figures.record_at(piece, "probes", |lane| lane.done += piece);
         }
         let minute = figures.last_minute_at(20);
-        assert_eq!((minute["probes"].done, minute["probes"].recent), (12, 2));
-        assert_eq!(figures.last_minute_at(19)["probes"].done, 11, "the piece that began just now does not count");
+        assert_eq!((minute["probes"].done, minute["probes"].recent), ((8..20).sum(), 18 + 19));
+        let minute = figures.last_minute_at(19);
+        assert_eq!(
+            (minute["probes"].done, minute["probes"].recent),
+            ((7..19).sum(), 17 + 18),
+            "the piece that began just now does not count"
+        );
         assert_eq!(figures.last_minute_at(40)["probes"], Lane::default());
     }
 

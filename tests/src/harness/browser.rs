@@ -60,6 +60,12 @@ impl Browser {
     }
 
     async fn ask(&self, method: &str, parameters: Value) -> Value {
+        let answer = self.answer(method, parameters).await;
+        assert!(answer["error"].is_null(), "{method}: {answer}");
+        answer["result"].clone()
+    }
+
+    async fn answer(&self, method: &str, parameters: Value) -> Value {
         let mut socket = self.socket.lock().await;
         socket.1 += 1;
         let id = socket.1;
@@ -68,16 +74,15 @@ impl Browser {
             let message = timeout(PATIENCE, socket.0.next()).await.expect("the browser answers").unwrap().unwrap();
             let Ok(answer) = serde_json::from_str::<Value>(message.to_text().unwrap_or_default()) else { continue };
             if answer["id"] == json!(id) {
-                assert!(answer["error"].is_null(), "{method}: {answer}");
-                return answer["result"].clone();
+                return answer;
             }
         }
     }
 
-    /// What an expression is worth in the page; null if it cannot be told yet.
+    /// What an expression is worth in the page; null if it cannot be told, as while the page makes room for the next one.
     pub(crate) async fn value(&self, expression: &str) -> Value {
         let asked = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
-        self.ask("Runtime.evaluate", asked).await["result"]["value"].clone()
+        self.answer("Runtime.evaluate", asked).await["result"]["result"]["value"].clone()
     }
 
     /// Waits until an expression is true.
@@ -104,12 +109,11 @@ impl Browser {
         }
     }
 
-    /// Clicks what a selector finds.
+    /// Clicks what a selector finds. The answer does not count: the page may have made room for the next one by then.
     pub(crate) async fn click(&self, selector: &str) {
-        let clicked = self
-            .value(&format!("(() => {{ const found = document.querySelector({selector:?}); found?.click(); return !!found; }})()"))
-            .await;
-        assert_eq!(clicked, json!(true), "there is no {selector}");
+        let found = self.value(&format!("!!document.querySelector({selector:?})")).await;
+        assert_eq!(found, json!(true), "there is no {selector}");
+        self.value(&format!("document.querySelector({selector:?}).click()")).await;
     }
 
     /// Writes into the field that a selector finds.
