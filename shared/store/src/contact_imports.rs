@@ -123,7 +123,9 @@ pub async fn file(conn: &mut PgConnection, tenant: TenantId, id: ContactImportId
 /// How many rows are taken over; nobody else goes on with this import until the transaction ends. `None`: it is over.
 pub async fn lock(conn: &mut PgConnection, tenant: TenantId, id: ContactImportId) -> Result<Option<i32>, StoreError> {
     Ok(sqlx::query_scalar!(
-        "UPDATE contact_imports SET status = 'running' WHERE tenant_id = $1 AND id = $2 AND status IN ('pending', 'running') RETURNING rows_read",
+        "UPDATE contact_imports SET status = 'running', error = NULL, finished_at = NULL
+         -- One whose job was given up still has its file, and goes on when the job is put back.
+         WHERE tenant_id = $1 AND id = $2 AND (status IN ('pending', 'running') OR status = 'failed' AND file IS NOT NULL) RETURNING rows_read",
         tenant.0,
         id.0
     )

@@ -50,16 +50,16 @@ impl Office {
         self.app.send(request.header("content-type", "multipart/form-data; boundary=x").body(form)).await
     }
 
-    async fn upload(&self, name: &str, bytes: &[u8]) -> String {
+    pub(super) async fn upload(&self, name: &str, bytes: &[u8]) -> String {
         self.upload_as(&self.ann, name, bytes).await.expect(201)["id"].as_str().unwrap().to_owned()
     }
 
-    async fn ingest(&self, ids: &[&str]) {
+    pub(super) async fn ingest(&self, ids: &[&str]) {
         let body = json!({"tenant_id": self.ann.tenant, "document_ids": ids});
         self.app.post(&self.ann, "/api/admin/knowledge/ingest", body).await.expect(202);
     }
 
-    async fn document(&self, id: &str) -> Value {
+    pub(super) async fn document(&self, id: &str) -> Value {
         self.app.get(&self.ann, &format!("/api/admin/knowledge/documents/{id}")).await.expect(200)
     }
 

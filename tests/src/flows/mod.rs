@@ -4,6 +4,7 @@ pub(crate) mod agents;
 mod changes;
 mod chat;
 mod escalations;
+mod given_up;
 mod hostile_documents;
 mod ingest;
 mod interactive;

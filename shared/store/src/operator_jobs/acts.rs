@@ -1,11 +1,15 @@
 //! Retrying and discarding dead letters, cancelling live jobs: in chunks, by id, so that any number can be handled.
 
 use super::{Actor, JobFilter};
-use crate::{StoreError, operator::planning};
+use crate::{
+    StoreError,
+    left_behind::{self, CANCELLED, Ended},
+    operator::planning,
+};
 use chrono::{DateTime, Utc};
 use domain::JobId;
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, types::Json};
 
 /// What one chunk did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,7 +167,7 @@ pub(crate) async fn discard_some(
 }
 
 /// Cancels up to `limit` live jobs: queued ones end as `cancelled` now (their successors become ready), running ones are
-/// asked to and end as soon as their worker sees it.
+/// asked to and end as soon as their worker sees it. Whoever waits for what ends is told.
 pub async fn cancel(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Option<JobId>, limit: i64) -> Result<Acted, StoreError> {
     let mut tx = planning(pool).await?;
     let row = sqlx::query!(
@@ -187,17 +191,21 @@ pub async fn cancel(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Opt
                 AND NOT EXISTS (SELECT FROM removed r WHERE r.id = j.id)
               ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.locked_by IS NULL AND n.run_at IS NULL)
         SELECT (SELECT count(*) FROM picked) AS "examined!", (SELECT count(*) FROM removed) + (SELECT count(*) FROM asked) AS "affected!",
-               (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last
+               (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last,
+               (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'tenant_id', tenant_id, 'args', args, 'why', $7::text)), '[]') FROM removed)
+                 AS "ended!: Json<Vec<Ended>>"
         "#,
         filter.uuids() as _,
         filter.kind.as_deref(),
         filter.queue.as_deref(),
         filter.tenant(),
         after.map(|id| id.0),
-        limit
+        limit,
+        CANCELLED
     )
     .fetch_one(&mut *tx)
     .await?;
+    left_behind::tell(&mut tx, &row.ended).await?;
     let acted = Acted::new(row.examined, row.affected, row.last, limit);
     record(&mut tx, actor, "jobs.cancel", &subject(filter), acted.affected).await?;
     tx.commit().await?;
