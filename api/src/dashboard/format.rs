@@ -33,6 +33,12 @@ pub(super) fn count(n: i64) -> String {
     if n < 0 { format!("-{text}") } else { text }
 }
 
+/// So many, with the words that one, or any other number, wants: `1 job waits`, `2 jobs wait`.
+pub(super) fn many(n: impl TryInto<i64>, one: &str, others: &str) -> String {
+    let n: i64 = n.try_into().unwrap_or(i64::MAX);
+    format!("{} {}", count(n), if n == 1 { one } else { others })
+}
+
 /// So many each second.
 pub(super) fn rate(per_second: f64) -> String {
     match per_second {
@@ -82,6 +88,8 @@ mod tests {
         let shown: Vec<String> = [-1.0, 0.0004, 0.25, 3.21, 75.0, 600.0, 36_000.0, 864_000.0].map(seconds).into();
         assert_eq!(shown, ["0.0 ms", "0.4 ms", "250 ms", "3.2 s", "75 s", "10 min", "10 h", "10 d"]);
         assert_eq!([0, 999, 1_000, 1_234_567, -1_000].map(count), ["0", "999", "1 000", "1 234 567", "-1 000"]);
+        assert_eq!([0, 1, 1_000].map(|n| many(n, "job waits", "jobs wait")), ["0 jobs wait", "1 job waits", "1 000 jobs wait"]);
+        assert_eq!((many(1_u64, "part", "parts"), many(u64::MAX, "part", "parts").ends_with("parts")), ("1 part".to_owned(), true));
         assert_eq!([0.0, 0.25, 9.96, 1234.4].map(rate), ["0", "0.2", "10.0", "1234"]);
         assert_eq!((cut("abc", 3), cut("abcd", 3)), ("abc".to_owned(), "abc…".to_owned()));
         assert_eq!(encoded("a:b c&d"), "a%3Ab+c%26d");

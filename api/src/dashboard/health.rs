@@ -47,7 +47,11 @@ pub(super) fn complaints(now: &Snapshot) -> Vec<Complaint> {
     if dead > 0 {
         all.push(Complaint {
             urgent: false,
-            text: format!("dead letters wait for a decision: {dead} of {} kinds", now.slow.groups.len()),
+            text: format!(
+                "{} for a decision, of {}",
+                format::many(dead, "dead letter waits", "dead letters wait"),
+                format::many(now.slow.groups.len(), "kind of failure", "kinds of failure")
+            ),
             link: "/ops/dead".to_owned(),
             runbook: "dead-letters",
         });
@@ -68,14 +72,14 @@ pub(super) fn complaints(now: &Snapshot) -> Vec<Complaint> {
         });
     }
     for channel in &now.slow.channels {
-        let waiting = format::count(channel.waiting);
+        let waiting = format::many(channel.waiting, "message waits", "messages wait");
         let name = format!("{} channel {} of {}", channel.kind, channel.name.as_deref().unwrap_or("without a name"), channel.tenant);
         let text = if channel.status == "ERROR" {
             let error = channel.error.as_deref().unwrap_or("it cannot send");
-            Some(format!("{name} is in error ({waiting} messages wait): {error}"))
+            Some(format!("{name} is in error ({waiting}): {error}"))
         } else {
             let error = channel.last_error.as_deref().filter(|_| !channel.paused);
-            error.map(|error| format!("{name}: {waiting} messages wait, {error}"))
+            error.map(|error| format!("{name}: {waiting}, {error}"))
         };
         all.extend(text.map(|text| Complaint {
             urgent: channel.status == "ERROR" && channel.waiting > 0,
@@ -104,7 +108,7 @@ pub(super) fn complaints(now: &Snapshot) -> Vec<Complaint> {
 
 fn queues(now: &Snapshot, all: &mut Vec<Complaint>) {
     for queue in &now.queues {
-        let (name, ready) = (&queue.queue, format::count(queue.ready));
+        let (name, waiting) = (&queue.queue, format::many(queue.ready, "job waits", "jobs wait"));
         let paused = now.is_paused(&format!("queue:{name}"));
         // Overrides were enqueued a day ahead: their age says nothing.
         let behind = queue.oldest_s.filter(|oldest| *oldest > BEHIND && !paused && name != queue::OVERRIDES.name);
@@ -112,12 +116,12 @@ fn queues(now: &Snapshot, all: &mut Vec<Complaint>) {
             all.push(Complaint { urgent, text, link: format!("/ops/jobs?queue={name}&state=queued"), runbook });
         };
         if paused && queue.ready > 0 {
-            complain(false, format!("{name} is paused and {ready} jobs wait: resume it when it is time"), "a-queue-grows");
+            complain(false, format!("{name} is paused and {waiting}: resume it when it is time"), "a-queue-grows");
         } else if queue.ready > 0 && now.workers_of(name).all(|process| process.draining) {
             let text = if now.workers_of(name).next().is_some() {
-                format!("every worker that serves {name} is drained and {ready} jobs wait: let one take jobs again")
+                format!("every worker that serves {name} is drained and {waiting}: let one take jobs again")
             } else {
-                format!("no worker serves {name} and {ready} jobs wait: start one with --queues {name}")
+                format!("no worker serves {name} and {waiting}: start one with --queues {name}")
             };
             complain(true, text, "a-worker-or-an-api-process-dies");
         } else if let Some(oldest) = behind {
@@ -127,7 +131,7 @@ fn queues(now: &Snapshot, all: &mut Vec<Complaint>) {
             );
             complain(
                 true,
-                format!("{name} is behind: {ready} jobs wait, the oldest since {}; {drained}", format::seconds(oldest)),
+                format!("{name} is behind: {waiting}, the oldest since {}; {drained}", format::seconds(oldest)),
                 "a-queue-grows",
             );
         }
@@ -168,7 +172,11 @@ fn ingest(now: &Snapshot, all: &mut Vec<Complaint>) {
         let again = if lane.errors.keys().all(is_ours) { "providers send them again" } else { "providers may not send them again" };
         all.push(Complaint {
             urgent: lane.errors.keys().any(is_ours),
-            text: format!("{} webhooks were refused in the last minute ({}): {again}", lane.failed, reasons.join(", ")),
+            text: format!(
+                "{} refused in the last minute ({}): {again}",
+                format::many(lane.failed, "webhook was", "webhooks were"),
+                reasons.join(", ")
+            ),
             link: "/ops/history?queue=ingest".to_owned(),
             runbook: "webhooks-are-refused",
         });

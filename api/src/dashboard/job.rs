@@ -93,7 +93,7 @@ pub(super) fn state(job: &JobView) -> Markup {
             @if let Some(reason) = &job.waits_for { dt { "Waits for" } dd class="warn" { (reason) } }
             dt { "Kind" } dd { (job.kind) " in " a href={ "/ops/jobs?queue=" (job.queue) } { (job.queue) } }
             dt { "Tenant" } dd { (format::tenant(job.tenant_id)) }
-            dt { "Attempts" } dd { (job.attempt) @if let Some(most) = job.max_attempts { " of " (most) } @if job.crashes > 0 { ", " (job.crashes) " crashes" } }
+            dt { "Attempts" } dd { (job.attempt) @if let Some(most) = job.max_attempts { " of " (most) } @if job.crashes > 0 { ", " (format::many(job.crashes, "crash", "crashes")) } }
             dt { "Made" } dd { (format::moment(job.created_at)) " UTC, " (format::seconds((job.now - job.created_at).as_seconds_f64())) " ago" }
             @if let Some(due) = job.run_at { dt { "Due" } dd { (format::moment(due)) " UTC" } }
             @if let Some(waited) = waited { dt { "Waited" } dd { (format::seconds(waited)) " before its last run" } }

@@ -230,7 +230,7 @@ pub(super) fn table(label: &str, jobs: &[JobRow]) -> Markup {
                     td class=[(job.state == "dead").then_some("bad")] { (job.state) }
                     td { (job.kind) }
                     td { (format::tenant(job.tenant_id)) }
-                    td { (job.attempt) @if job.crashes > 0 { " (+" (job.crashes) " crashes)" } }
+                    td { (job.attempt) @if job.crashes > 0 { " (+" (format::many(job.crashes, "crash", "crashes")) ")" } }
                     td { (format::moment(job.created_at)) }
                     td { (job.at.map_or_else(|| "now".to_owned(), format::moment)) }
                     td { (format::cut(job.error.as_deref().unwrap_or("–"), 120)) }

@@ -71,7 +71,7 @@ fn totals(now: &Snapshot) -> Markup {
             (tile("Waiting", format::count(sum(|queue| queue.ready)), format!("{} later", format::count(sum(|queue| queue.delayed)))))
             (tile("Running", format::count(sum(|queue| queue.running)), format!("{} retrying", format::count(sum(|queue| queue.retrying)))))
             (tile("Jobs done", format!("{}/s", format::rate(out)), format!("in {}/s", format::rate(in_per_second(sum(|queue| queue.entered_10s))))))
-            (tile("Dead letters", format::count(dead), format!("{} kinds of failure", now.slow.groups.len())))
+            (tile("Dead letters", format::count(dead), format::many(now.slow.groups.len(), "kind of failure", "kinds of failure")))
             (tile("Webhooks", format!("{}/s", format::rate(now.out_per_second("ingest"))), format!("{} refused in a minute", ingest.failed)))
             (tile("Ack p99", format::maybe(ingest.wait.quantile(0.99)), format!("p50 {}", format::maybe(ingest.wait.quantile(0.5)))))
         }

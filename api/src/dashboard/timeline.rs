@@ -244,7 +244,8 @@ async fn of_webhook(
 ) -> Result<Option<(webhooks::Webhook, Vec<Step>)>, StoreError> {
     let Some(webhooks::WebhookBody { webhook, .. }) = webhooks::one(conn, id).await? else { return Ok(None) };
     let at = webhook.received_at;
-    let mut step = Step::new(Some(at), "Webhook received", format!("{} bytes of {}", webhook.size_bytes, webhook.source));
+    let mut step =
+        Step::new(Some(at), "Webhook received", format!("{} of {}", format::many(webhook.size_bytes, "byte", "bytes"), webhook.source));
     if let Some(lag) = sent_at.map(|sent| (at - sent).as_seconds_f64()).filter(|lag| *lag > 30.0) {
         step = step.wrong(format!("came {} after the provider says it was sent", format::seconds(lag)));
     }
@@ -326,12 +327,12 @@ fn of_run(run: &JourneyRun) -> Step {
         run.steps.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(|step| step["tool"].as_str()).collect();
     let tools = if tools.is_empty() { "no tools".to_owned() } else { format!("tools: {}", tools.join(", ")) };
     let detail = format!(
-        "{} ({}): {}, {} tokens in, {} out, {tools}",
+        "{} ({}): {}, {} in, {} out, {tools}",
         run.agent.as_deref().unwrap_or("an agent"),
         run.model.as_deref().unwrap_or("no model"),
         run.outcome,
-        run.prompt_tokens,
-        run.completion_tokens
+        format::many(run.prompt_tokens, "token", "tokens"),
+        format::count(run.completion_tokens.into())
     );
     let mut step = Step::new(Some(run.created_at), "Agent's run", detail);
     step.problem = run.error.as_ref().map(|error| format!("failed: {error}"));

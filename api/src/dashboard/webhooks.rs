@@ -131,7 +131,7 @@ pub(super) async fn list_page(
     let rows: Vec<Markup> = found.iter().map(|webhook| row(webhook, &viewer)).collect();
     let body = html! {
         p class="dim" {
-            "In the last minute " (format::count(i64::try_from(ingest.done).unwrap_or(0))) " were taken"
+            "In the last minute " (format::many(ingest.done, "webhook was", "webhooks were")) " taken"
             @if refused.is_empty() { "." } @else { "; refused, which are counted and not kept: " (refused.join(", ")) "." }
         }
         form method="get" action="/ops/webhooks" class="filters" {
@@ -305,7 +305,7 @@ pub(super) async fn plan(
     let filter = filter_of(&query.0, chosen(req), app.clock.now())?;
     let (count, preview) = try_out(&app, &filter).await?;
     let body = html! {
-        p { strong { (counted(count, COUNTED)) } " webhooks would be processed once more." @if u64::try_from(count).unwrap_or(0) > preview.events as u64 { " What follows is about the first " (preview.events) "." } }
+        p { strong { (counted(count, COUNTED)) } (if count == 1 { " webhook" } else { " webhooks" }) " would be processed once more." @if u64::try_from(count).unwrap_or(0) > preview.events as u64 { " What follows is about the first " (preview.events) "." } }
         (difference(&preview))
         @if count > 0 {
             form method="post" action={ "/ops/webhooks/replay?" (req.uri().query().unwrap_or_default()) } {
@@ -339,8 +339,8 @@ fn difference(preview: &Preview) -> Markup {
     html! {
         @if nothing && preview.parts > 0 { p class="good" { "Nothing would appear or change: all that they say" @if preview.unrouted + preview.held > 0 { ", as far as it has a channel and is not held," } " is stored already." } }
         @if preview.parts == 0 { p class="warn" { "Nothing would be written: nothing that could be stored is in them." } }
-        @if preview.unrouted > 0 { p class="warn" { (preview.unrouted) " parts are for channels that nobody has." } }
-        @if preview.held > 0 { p class="warn" { (preview.held) " are of tenants whose webhooks are held." } }
+        @if preview.unrouted > 0 { p class="warn" { (format::many(preview.unrouted, "part is for a channel", "parts are for channels")) " that nobody has." } }
+        @if preview.held > 0 { p class="warn" { (format::many(preview.held, "is of a tenant", "are of tenants")) " whose webhooks are held." } }
         @for reason in &preview.malformed { p class="bad" { (reason) } }
         (part(&preview.appear, "Would appear"))
         (part(&preview.change, "Would change"))

@@ -48,7 +48,7 @@ async fn a_provider_that_throttles_one_channel_is_seen_and_the_channel_rests() {
     desk.app.start_worker(SENDING).await;
     let message = desk.say(CUSTOMER, "hello").await;
     let operator = Operator::of(&desk.app).await;
-    let says = "messages wait, channel throttled by provider (130429)";
+    let says = "1 message waits, channel throttled by provider (130429)";
     operator.until_overview(says).await;
     assert!(operator.get(&leads(&operator, says).await).await.ok().contains("send_outbound"));
     let what = format!("channel:{}", desk.channel);

@@ -118,6 +118,7 @@ async fn a_dead_letters_arguments_are_edited_checked_and_run() {
     app.drain().await;
     let job = app.db.text("SELECT id::text FROM jobs_dead").await;
     let operator = Operator::of(&app).await;
+    operator.until_overview("1 dead letter waits for a decision, of 1 kind of failure").await;
     let here = format!("/ops/jobs/{job}");
     let page = operator.get(&here).await.ok();
     assert!(page.contains("asked to fail") && page.contains("Edit the arguments"), "{page}");
