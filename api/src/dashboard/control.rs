@@ -79,6 +79,13 @@ pub(super) async fn page(req: &mut Request, res: &mut Response, depot: &mut Depo
     Ok(Page { title: "Pauses", viewer: &viewer, body }.show(req, res))
 }
 
+/// `/ops/pauses`, as the API calls it, leads to the page.
+#[handler]
+pub(super) async fn to_page(req: &mut Request, res: &mut Response) {
+    let query = req.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    form::go(res, &format!("/ops/control{query}"), "");
+}
+
 fn paused(pauses: &[pauses::Pause], viewer: &Viewer) -> Markup {
     if pauses.is_empty() {
         return html! { p class="good" { "Nothing is paused." } };

@@ -52,6 +52,7 @@ pub(crate) fn pages(app: &App) -> Router {
         .push(path("dead").get(dead::list_page))
         .push(path("dead/group").get(dead::group_page).post(dead::post))
         .push(path("control").get(control::page).post(control::post))
+        .push(path("pauses").get(control::to_page))
         .push(path("journey").get(journey::page))
         .push(path("webhooks").get(webhooks::list_page))
         .push(path("webhooks/replay").get(webhooks::plan).post(webhooks::replay))

@@ -68,6 +68,18 @@ async fn what_is_paused_waits_also_through_a_restart_while_the_rest_goes_on() {
 }
 
 #[tokio::test]
+async fn the_page_of_pauses_is_also_found_where_the_api_has_them() {
+    let app = App::start_api_only().await;
+    let operator = Operator::of(&app).await;
+    assert_eq!(operator.get("/ops/pauses").await.to(), "/ops/control");
+    let here = operator.get("/ops/pauses?what=tenant:1").await.to();
+    assert_eq!(here, "/ops/control?what=tenant:1");
+    assert!(operator.get(&here).await.ok().contains("value=\"tenant:1\""));
+    let stranger = Operator::stranger(&app);
+    assert_eq!(stranger.get("/ops/pauses").await.to(), "/ops/sign-in?next=%2Fops%2Fpauses");
+}
+
+#[tokio::test]
 async fn a_paused_tenants_webhooks_are_taken_and_held_and_processed_when_it_is_resumed() {
     let app = App::start().await;
     app.ops("POST", "pauses", json!({"what": "tenant:1"})).await.expect(200);
