@@ -5,12 +5,14 @@ use super::{
     format,
     gate::Viewer,
     layout::{self, Html, Page},
+    pulse::Snapshot,
 };
 use crate::{ApiError, App};
 use domain::TenantId;
 use jobs::{kinds, queue, resume_webhooks};
 use maud::{Markup, html};
 use salvo::{Depot, Request, Response, Writer, handler};
+use std::collections::BTreeMap;
 use store::{operator::pauses, operator_jobs::Actor};
 
 /// Pauses `what`. False: it was paused.
@@ -41,27 +43,20 @@ pub(super) async fn page(req: &mut Request, res: &mut Response, depot: &mut Depo
     let app = App::of(depot)?;
     let now = app.pulse.read().await?;
     let what = req.query::<String>("what").unwrap_or_default();
-    let mut workers: Vec<(String, bool)> = now
-        .processes
-        .iter()
-        .filter(|process| process.role == "worker")
-        .map(|process| (process.name.split(':').next().unwrap_or_default().to_owned(), process.draining))
-        .collect();
-    workers.sort();
-    workers.dedup();
+    let workers = workers(&now);
     let body = html! {
         p { "What is paused starts nothing new; what runs ends. It stays so through restarts, and nothing is lost: jobs, messages and webhooks wait." }
         h2 { "Paused now" }
         (paused(&now.pauses, &viewer))
         @if viewer.may_act() {
             h2 { "Queues" }
-            div class="buttons" { @for queue in queue::ALL { (button(&viewer, &format!("queue:{}", queue.name), queue.name, now.is_paused(&format!("queue:{}", queue.name)))) } }
+            div class="buttons" { @for queue in queue::ALL { (hold_queue(&viewer, &now, queue.name)) } }
             h2 { "Kinds" }
-            div class="buttons" { @for kind in kinds::ALL { (button(&viewer, &format!("kind:{}", kind.name), kind.name, now.is_paused(&format!("kind:{}", kind.name)))) } }
+            div class="buttons" { @for kind in kinds::ALL { (hold_kind(&viewer, &now, kind.name, kind.queue)) } }
             h2 { "Workers" }
             p class="dim" { "A worker that is drained takes nothing new, by its name (WORKER_NAME, else the host's), also after it starts again." }
             div class="buttons" {
-                @for (name, draining) in &workers { (drain(&viewer, name, *draining)) }
+                @for (name, worker) in &workers { (drain(&viewer, name, *worker)) }
                 @if workers.is_empty() { span class="dim" { "No worker was heard of in the last hour." } }
             }
             h2 { "A tenant, a channel, or anything by its name" }
@@ -99,7 +94,7 @@ fn paused(pauses: &[pauses::Pause], viewer: &Viewer) -> Markup {
                     td { (format::moment(pause.paused_at)) }
                     td { (pause.paused_by) }
                     td { (pause.reason.as_deref().unwrap_or("–")) }
-                    td { @if viewer.may_act() { (button(viewer, &pause.what, "", true)) } }
+                    td { @if viewer.may_act() { (resume_button(viewer, &pause.what, "Resume")) } }
                 }
             }
         })
@@ -107,27 +102,108 @@ fn paused(pauses: &[pauses::Pause], viewer: &Viewer) -> Markup {
     layout::table("Paused", &["What", "Since", "By", "Why", ""], &rows)
 }
 
+/// A worker as it is drained: all processes of its name.
+#[derive(Clone, Copy, Debug, Default)]
+struct Worker {
+    draining: bool,
+    running: i64,
+}
+
+/// Those that were heard of, by name.
+fn workers(now: &Snapshot) -> BTreeMap<&str, Worker> {
+    let mut workers: BTreeMap<&str, Worker> = BTreeMap::new();
+    for process in now.processes.iter().filter(|process| process.role == "worker") {
+        let worker = workers.entry(process.name.split(':').next().unwrap_or_default()).or_default();
+        worker.draining |= process.draining;
+        worker.running += process.running;
+    }
+    workers
+}
+
+/// Pauses a queue, or resumes it.
+fn hold_queue(viewer: &Viewer, now: &Snapshot, name: &str) -> Markup {
+    let what = format!("queue:{name}");
+    if now.is_paused(&what) {
+        return resume_button(viewer, &what, &format!("Resume {name}"));
+    }
+    // One that is not shown is empty.
+    let (ready, delayed, about) = now
+        .queues
+        .iter()
+        .find(|queue| queue.queue == name)
+        .map_or((0, 0, ""), |queue| (queue.ready, queue.delayed, if queue.estimated { "about " } else { "" }));
+    let then = format!(
+        "Nothing of {name} starts until it is resumed; what runs ends. Now {about}{} and {about}{}.",
+        format::many(ready, "job waits", "jobs wait"),
+        format::many(delayed, "is due later", "are due later")
+    );
+    Ask { what: &what, button: &format!("Pause {name}"), then: &then, back: None }.show(viewer)
+}
+
+/// Pauses a kind, or resumes it.
+fn hold_kind(viewer: &Viewer, now: &Snapshot, name: &str, queue: &str) -> Markup {
+    let what = format!("kind:{name}");
+    if now.is_paused(&what) {
+        return resume_button(viewer, &what, &format!("Resume {name}"));
+    }
+    pause_kind(viewer, name, queue, None)
+}
+
+/// Asks before a kind is paused.
+pub(super) fn pause_kind(viewer: &Viewer, name: &str, queue: &str, back: Option<&str>) -> Markup {
+    let then = format!(
+        "No {name} starts until it is resumed, but for canaries and those that are edited and retried; what runs ends. Other kinds of the queue {queue} go on."
+    );
+    Ask { what: &format!("kind:{name}"), button: &format!("Pause {name}"), then: &then, back }.show(viewer)
+}
+
 /// Drains a worker, or lets it take jobs again.
-fn drain(viewer: &Viewer, name: &str, draining: bool) -> Markup {
-    let (act, word) = if draining { ("resume", "Let take jobs again: ") } else { ("pause", "Drain ") };
-    html! {
-        form method="post" action="/ops/control" class="inline" {
-            (layout::form_fields(viewer))
-            input type="hidden" name="what" value={ "worker:" (name) };
-            button type="submit" name="act" value=(act) class=[draining.then_some("warn")] { (word) (name) }
+fn drain(viewer: &Viewer, name: &str, worker: Worker) -> Markup {
+    let what = format!("worker:{name}");
+    if worker.draining {
+        return resume_button(viewer, &what, &format!("Let take jobs again: {name}"));
+    }
+    let then = format!(
+        "{name} takes nothing new until it is let go on, also after it starts again. {} there now, to the end.",
+        format::many(worker.running, "job runs", "jobs run")
+    );
+    Ask { what: &what, button: &format!("Drain {name}"), then: &then, back: None }.show(viewer)
+}
+
+/// A pause that is asked about before it begins: a line that opens to what will happen, and to the button.
+struct Ask<'a> {
+    what: &'a str,
+    button: &'a str,
+    then: &'a str,
+    /// Where to go on afterwards; none: on the page of pauses.
+    back: Option<&'a str>,
+}
+
+impl Ask<'_> {
+    fn show(&self, viewer: &Viewer) -> Markup {
+        html! {
+            details class="ask" {
+                summary { (self.button) "…" }
+                form method="post" action="/ops/control" {
+                    (layout::form_fields(viewer))
+                    input type="hidden" name="what" value=(self.what);
+                    @if let Some(back) = self.back { input type="hidden" name="back" value=(back); }
+                    p { (self.then) }
+                    (layout::reason_field())
+                    button type="submit" name="act" value="pause" { (self.button) }
+                }
+            }
         }
     }
 }
 
-/// Pauses or resumes one thing.
-pub(super) fn button(viewer: &Viewer, what: &str, name: &str, paused: bool) -> Markup {
-    let act = if paused { "resume" } else { "pause" };
-    let word = if paused { "Resume" } else { "Pause" };
+/// Lets one thing go on.
+fn resume_button(viewer: &Viewer, what: &str, says: &str) -> Markup {
     html! {
         form method="post" action="/ops/control" class="inline" {
             (layout::form_fields(viewer))
             input type="hidden" name="what" value=(what);
-            button type="submit" name="act" value=(act) class=[paused.then_some("warn")] { (word) @if !name.is_empty() { " " (name) } }
+            button type="submit" name="act" value="resume" class="warn" { (says) }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     acts::counted,
+    control,
     form::{self, Form},
     format,
     gate::Viewer,
@@ -114,12 +115,16 @@ fn acts(group: &DeadGroup, viewer: &Viewer, paused: bool) -> Markup {
     let here = format!("/ops/dead/group?f={}", format::encoded(&group.fingerprint));
     html! {
         div class="actions" {
-            form method="post" action="/ops/control" {
-                (layout::form_fields(viewer))
-                input type="hidden" name="what" value={ "kind:" (group.kind) };
-                input type="hidden" name="back" value=(here);
-                (layout::reason_field())
-                button type="submit" name="act" value=(if paused { "resume" } else { "pause" }) { (if paused { "Resume " } else { "Pause " }) (group.kind) }
+            @if paused {
+                form method="post" action="/ops/control" {
+                    (layout::form_fields(viewer))
+                    input type="hidden" name="what" value={ "kind:" (group.kind) };
+                    input type="hidden" name="back" value=(here);
+                    (layout::reason_field())
+                    button type="submit" name="act" value="resume" { "Resume " (group.kind) }
+                }
+            } @else {
+                (control::pause_kind(viewer, &group.kind, &group.queue, Some(&here)))
             }
             form method="post" action=(here) {
                 (layout::form_fields(viewer)) (layout::reason_field())

@@ -32,6 +32,8 @@ async fn the_overview_moves_by_itself_and_acts_are_seen_at_once() {
     // Pause and resume.
     browser.go(&app.url("/ops/control")).await;
     browser.until("document.title.startsWith('Pauses')").await;
+    browser.value("[...document.querySelectorAll('summary')].find(line => line.textContent === 'Pause webhooks…').click()").await;
+    browser.until("document.querySelector('details[open] button')?.textContent === 'Pause webhooks'").await;
     browser.value("[...document.querySelectorAll('button')].find(button => button.textContent === 'Pause webhooks').click()").await;
     browser.until("document.querySelector('[role=status]')?.textContent === 'Paused queue:webhooks.'").await;
     browser.value("[...document.querySelectorAll('button')].find(button => button.textContent === 'Resume webhooks').click()").await;

@@ -1,6 +1,6 @@
 //! Pausing queues, kinds, tenants, channels; draining workers; all of it survives restarts.
 
-use super::client::Operator;
+use super::client::{Operator, between};
 use crate::{
     flows::sending::{CUSTOMER, Desk},
     harness::{App, Database, OTHER_PHONE_NUMBER_ID, PHONE_NUMBER_ID, change, message, text, until},
@@ -65,6 +65,29 @@ async fn what_is_paused_waits_also_through_a_restart_while_the_rest_goes_on() {
     }
     let acts = app.db.texts("SELECT act || ' ' || (subject ->> 'what') || ' ' || coalesce(reason, '-') FROM operator_acts WHERE act <> 'session.open' ORDER BY id").await;
     assert_eq!(acts, ["pause tenant:1 a flood", "resume tenant:1 -", "pause kind:probe poison", "resume kind:probe -"]);
+}
+
+#[tokio::test]
+async fn what_a_pause_will_do_is_said_before_it_begins_and_resuming_takes_one_click() {
+    let app = App::start_api_only().await;
+    probes(&app, "probe", 1, 12).await;
+    app.db.run("UPDATE jobs SET run_at = now() + interval '1 hour' WHERE id = (SELECT id FROM jobs LIMIT 1)").await;
+    let operator = Operator::of(&app).await;
+    let page = operator.get("/ops/control").await.ok();
+    let asked = |button: &str| between(&page, &format!("<summary>{button}…</summary>"), "</details>").to_owned();
+    for (button, then) in [
+        ("Pause probes", "Nothing of probes starts until it is resumed; what runs ends. Now 11 jobs wait and 1 is due later."),
+        ("Pause probe", "Other kinds of the queue probes go on."),
+        ("Pause webhooks", "Now 0 jobs wait and 0 are due later."),
+    ] {
+        let form = asked(button);
+        let confirming = format!("<button type=\"submit\" name=\"act\" value=\"pause\">{button}</button>");
+        assert!(form.contains(then) && form.contains("name=\"reason\"") && form.contains(&confirming), "{form}");
+    }
+    operator.submit("/ops/control", &[("what", "queue:probes"), ("act", "pause"), ("reason", "")]).await.to();
+    let page = operator.get("/ops/control").await.ok();
+    let resume = between(&page, "<h2>Queues</h2>", "<h2>Kinds</h2>").rsplit("<form").find(|form| form.contains("queue:probes")).unwrap();
+    assert!(resume.contains("value=\"resume\"") && resume.contains(">Resume probes</button>") && !resume.contains("reason"), "{resume}");
 }
 
 #[tokio::test]
