@@ -11,9 +11,19 @@ use crate::{ApiError, App};
 use domain::TenantId;
 use jobs::{kinds, queue, resume_webhooks};
 use maud::{Markup, html};
-use salvo::{Depot, Request, Response, Writer, handler};
+use salvo::{Depot, Request, Response, Writer, handler, http::StatusCode};
 use std::collections::BTreeMap;
-use store::{operator::pauses, operator_jobs::Actor};
+use store::{
+    operator::{
+        pauses,
+        processes::{self, Process},
+        reading,
+    },
+    operator_jobs::Actor,
+};
+
+/// So many processes are listed at most: with as many, one that is not among them may be there all the same.
+const LISTED: usize = 500;
 
 /// Pauses `what`. False: it was paused.
 pub(super) async fn pause(app: &App, actor: &Actor, what: &str) -> Result<bool, ApiError> {
@@ -21,9 +31,27 @@ pub(super) async fn pause(app: &App, actor: &Actor, what: &str) -> Result<bool, 
     if !pauses::exists(&app.operator, what).await? {
         return Err(ApiError::invalid_field("what", format!("there is no {}", what.replacen(':', " ", 1))));
     }
+    if let Some(name) = what.strip_prefix("worker:")
+        && !pauses::is_held(&app.operator, what).await?
+    {
+        must_be_heard_of(app, name).await?;
+    }
     let changed = pauses::hold(&app.operator, actor, what).await?;
     app.pulse.forget().await;
     Ok(changed)
+}
+
+/// A slip of the pen would drain nothing, silently.
+async fn must_be_heard_of(app: &App, name: &str) -> Result<(), ApiError> {
+    let processes = processes::list(&mut *reading(&app.operator).await?).await?;
+    let known = workers(&processes);
+    if known.contains_key(name) || processes.len() >= LISTED {
+        return Ok(());
+    }
+    let names = known.into_keys().collect::<Vec<_>>().join(", ");
+    let there =
+        if names.is_empty() { "none was heard of in the last hour".to_owned() } else { format!("there are: {}", format::cut(&names, 300)) };
+    Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("There is no worker {name}; {there}")))
 }
 
 /// Lets `what` go on. False: it was not paused.
@@ -43,7 +71,7 @@ pub(super) async fn page(req: &mut Request, res: &mut Response, depot: &mut Depo
     let app = App::of(depot)?;
     let now = app.pulse.read().await?;
     let what = req.query::<String>("what").unwrap_or_default();
-    let workers = workers(&now);
+    let workers = workers(&now.processes);
     let body = html! {
         p { "What is paused starts nothing new; what runs ends. It stays so through restarts, and nothing is lost: jobs, messages and webhooks wait." }
         h2 { "Paused now" }
@@ -110,9 +138,9 @@ struct Worker {
 }
 
 /// Those that were heard of, by name.
-fn workers(now: &Snapshot) -> BTreeMap<&str, Worker> {
+fn workers(processes: &[Process]) -> BTreeMap<&str, Worker> {
     let mut workers: BTreeMap<&str, Worker> = BTreeMap::new();
-    for process in now.processes.iter().filter(|process| process.role == "worker") {
+    for process in processes.iter().filter(|process| process.role == "worker") {
         let worker = workers.entry(process.name.split(':').next().unwrap_or_default()).or_default();
         worker.draining |= process.draining;
         worker.running += process.running;

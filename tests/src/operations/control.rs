@@ -173,6 +173,29 @@ async fn a_drained_worker_takes_nothing_new_until_it_is_let_go_on() {
 }
 
 #[tokio::test]
+async fn a_worker_that_nobody_heard_of_is_not_drained_and_one_that_is_down_is_let_go_on() {
+    let app = App::start_api_only().await;
+    let worker = json!({"what": "worker:gone"});
+    let says = "There is no worker gone; none was heard of in the last hour";
+    let refused = app.ops("POST", "pauses", worker.clone()).await.expect(404);
+    assert_eq!((&refused["code"], &refused["message"]), (&json!("not_found"), &json!(says)));
+    let operator = Operator::of(&app).await;
+    let page = operator.submit("/ops/control", &[("what", "worker:gone"), ("act", "pause")]).await;
+    assert!(page.status == 404 && page.text.contains(says), "{page:?}");
+    app.db.run("INSERT INTO processes (id, role, name, version, figures) VALUES (gen_random_uuid(), 'worker', 'here:1', '0', '{}')").await;
+    let refused = app.ops("POST", "pauses", worker.clone()).await.expect(404);
+    assert_eq!(refused["message"], json!("There is no worker gone; there are: here"));
+    app.ops("POST", "pauses", json!({"what": "worker:here"})).await.expect(200);
+    // One that was drained before it went down.
+    app.db.run("DELETE FROM processes; INSERT INTO job_pauses (what, paused_by) VALUES ('worker:gone', 'test')").await;
+    assert_eq!(app.ops("POST", "pauses", worker.clone()).await.expect(200)["done"], json!("worker:gone was paused already"));
+    assert_eq!(app.ops("POST", "resume", worker.clone()).await.expect(200)["done"], json!("resumed worker:gone"));
+    assert_eq!(app.ops("POST", "resume", worker).await.expect(200)["done"], json!("worker:gone was not paused"));
+    operator.submit("/ops/control", &[("what", "worker:here"), ("act", "resume")]).await.to();
+    assert_eq!(app.db.count("SELECT count(*) FROM job_pauses").await, 0);
+}
+
+#[tokio::test]
 async fn crashed_jobs_of_a_paused_tenant_hold_up_nobody_elses() {
     let mut app = App::without_processes(Database::create().await, &[]).await;
     app.start_api().await;

@@ -37,6 +37,9 @@ impl PauseBody {
 }
 
 /// Pause something; a worker is drained
+///
+/// 404 for a worker that was not heard of in the last hour, unless it is drained already; 400 for anything else that is not there. What is paused stays so
+/// through restarts.
 #[endpoint]
 pub(super) async fn pause(app: App, viewer: Viewer, body: Body<PauseBody>) -> Result<Ok200<DoneView>, ApiError> {
     viewer.must_act()?;
@@ -46,6 +49,8 @@ pub(super) async fn pause(app: App, viewer: Viewer, body: Body<PauseBody>) -> Re
 }
 
 /// Resume something
+///
+/// Also a worker that is down.
 #[endpoint]
 pub(super) async fn resume(app: App, viewer: Viewer, body: Body<PauseBody>) -> Result<Ok200<DoneView>, ApiError> {
     viewer.must_act()?;
