@@ -1,7 +1,7 @@
 //! Pausing and resuming: queues, kinds, tenants, channels; and draining workers.
 
 use super::{
-    form::{self, Form},
+    form::{self, Draft, Form},
     format,
     gate::Viewer,
     layout::{self, Html, Page},
@@ -70,28 +70,34 @@ pub(super) async fn resume(app: &App, actor: &Actor, what: &str) -> Result<bool,
 pub(super) async fn page(req: &mut Request, res: &mut Response, depot: &mut Depot, viewer: Viewer) -> Result<Html, ApiError> {
     let app = App::of(depot)?;
     let now = app.pulse.read().await?;
+    Ok(shown(req, res, &viewer, &now, Draft::default()))
+}
+
+fn shown(req: &Request, res: &mut Response, viewer: &Viewer, now: &Snapshot, draft: Draft<'_>) -> Html {
     let what = req.query::<String>("what").unwrap_or_default();
     let workers = workers(&now.processes);
     let body = html! {
         p { "What is paused starts nothing new; what runs ends. It stays so through restarts, and nothing is lost: jobs, messages and webhooks wait." }
         h2 { "Paused now" }
-        (paused(&now.pauses, &viewer))
+        (paused(&now.pauses, viewer))
         @if viewer.may_act() {
             h2 { "Queues" }
-            div class="buttons" { @for queue in queue::ALL { (hold_queue(&viewer, &now, queue.name)) } }
+            div class="buttons" { @for queue in queue::ALL { (hold_queue(viewer, now, queue.name)) } }
             h2 { "Kinds" }
-            div class="buttons" { @for kind in kinds::ALL { (hold_kind(&viewer, &now, kind.name, kind.queue)) } }
+            div class="buttons" { @for kind in kinds::ALL { (hold_kind(viewer, now, kind.name, kind.queue)) } }
             h2 { "Workers" }
             p class="dim" { "A worker that is drained takes nothing new, by its name (WORKER_NAME, else the host's), also after it starts again." }
             div class="buttons" {
-                @for (name, worker) in &workers { (drain(&viewer, name, *worker)) }
+                @for (name, worker) in &workers { (drain(viewer, name, *worker)) }
                 @if workers.is_empty() { span class="dim" { "No worker was heard of in the last hour." } }
             }
             h2 { "A tenant, a channel, or anything by its name" }
             form method="post" action="/ops/control" {
-                (layout::form_fields(&viewer))
-                label { "What" input name="what" type="text" required value=(what) placeholder="tenant:7, channel:UUID, worker:NAME"; }
-                (layout::reason_field())
+                (layout::form_fields(viewer)) (layout::problem(draft))
+                label { "What"
+                    input name="what" type="text" required value=(draft.typed("what").unwrap_or(&what)) placeholder="tenant:7, channel:UUID, worker:NAME" autofocus[draft.is_refused()];
+                }
+                (layout::reason_again(draft))
                 button type="submit" name="act" value="pause" { "Pause" }
                 " "
                 button type="submit" name="act" value="resume" { "Resume" }
@@ -99,7 +105,7 @@ pub(super) async fn page(req: &mut Request, res: &mut Response, depot: &mut Depo
             p class="dim" { "A tenant: nothing of it is processed, answered or sent, and its webhooks are held. A channel: nothing is sent on it, while what comes in is processed." }
         }
     };
-    Ok(Page { title: "Pauses", viewer: &viewer, body }.show(req, res))
+    Page { title: "Pauses", viewer, body }.show(req, res)
 }
 
 /// `/ops/pauses`, as the API calls it, leads to the page.
@@ -236,21 +242,33 @@ fn resume_button(viewer: &Viewer, what: &str, says: &str) -> Markup {
     }
 }
 
-/// Pauses or resumes.
+/// Pauses or resumes. What is refused is shown again.
 #[handler]
 pub(super) async fn post(req: &mut Request, res: &mut Response, depot: &mut Depot, viewer: Viewer) -> Result<(), ApiError> {
     let app = App::of(depot)?;
     let form = Form::of_actor(req, &viewer).await?;
+    match submitted(&app, &viewer, &form).await {
+        Ok(said) => {
+            let back = form.get("back").filter(|back| back.starts_with("/ops/dead")).unwrap_or("/ops/control");
+            form::go(res, back, &said);
+        }
+        Err(error) if error.status.is_client_error() => {
+            let Ok(now) = app.pulse.read().await else { return Err(error) };
+            shown(req, res, &viewer, &now, Draft::refused(&form, &error)).refusing(&error).put(res);
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+async fn submitted(app: &App, viewer: &Viewer, form: &Form) -> Result<String, ApiError> {
     let what = form.need("what")?;
     let actor = viewer.actor(form.reason());
-    let said = match form.get("act") {
-        Some("pause") if pause(&app, &actor, what).await? => format!("Paused {what}."),
+    Ok(match form.get("act") {
+        Some("pause") if pause(app, &actor, what).await? => format!("Paused {what}."),
         Some("pause") => format!("{what} was paused already."),
-        Some("resume") if resume(&app, &actor, what).await? => format!("Resumed {what}."),
+        Some("resume") if resume(app, &actor, what).await? => format!("Resumed {what}."),
         Some("resume") => format!("{what} was not paused."),
         _ => return Err(ApiError::invalid_field("act", "must be pause or resume")),
-    };
-    let back = form.get("back").filter(|back| back.starts_with("/ops/dead")).unwrap_or("/ops/control");
-    form::go(res, back, &said);
-    Ok(())
+    })
 }

@@ -45,7 +45,12 @@ impl Form {
 
     /// A field that is not empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+        self.typed(name).map(str::trim).filter(|value| !value.is_empty())
+    }
+
+    /// A field as it was typed.
+    fn typed(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// Why, in the operator's words.
@@ -62,6 +67,35 @@ impl Form {
     pub(super) fn number(&self, name: &'static str, (least, most): (i64, i64)) -> Result<i64, ApiError> {
         let number = self.need(name)?.parse().ok().filter(|number: &i64| (least..=most).contains(number));
         number.ok_or_else(|| ApiError::invalid_field(name, format!("must be a whole number from {least} to {most}")))
+    }
+}
+
+/// What a form is filled with: nothing, or what was typed when it was refused, so that it is shown again with the error beside it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Draft<'a>(Option<(&'a Form, &'a ApiError)>);
+
+impl<'a> Draft<'a> {
+    pub(super) fn refused(form: &'a Form, error: &'a ApiError) -> Self {
+        Self(Some((form, error)))
+    }
+
+    /// The same, if the form was one of these acts; else nothing.
+    pub(super) fn of(self, acts: &[&str]) -> Self {
+        Self(self.0.filter(|(form, _)| form.get("act").is_some_and(|act| acts.contains(&act))))
+    }
+
+    /// Why it was refused.
+    pub(super) fn error(self) -> Option<&'a ApiError> {
+        self.0.map(|(_, error)| error)
+    }
+
+    /// What was typed in a field.
+    pub(super) fn typed(self, name: &str) -> Option<&'a str> {
+        self.0.and_then(|(form, _)| form.typed(name))
+    }
+
+    pub(super) fn is_refused(self) -> bool {
+        self.0.is_some()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One job: how it is, and doing something about it.
 
 use super::{
-    form::{self, Form},
+    form::{self, Draft, Form},
     format,
     gate::Viewer,
     jobs::short,
@@ -54,12 +54,16 @@ pub(super) async fn detail(req: &mut Request, res: &mut Response, depot: &mut De
     let app = App::of(depot)?;
     let id = req.param::<Uuid>("id").map(JobId).ok_or_else(|| ApiError::not_found("Job"))?;
     let job = find(&app, id).await?;
+    Ok(page(req, res, &viewer, &job, Draft::default()))
+}
+
+fn page(req: &Request, res: &mut Response, viewer: &Viewer, job: &JobView, draft: Draft<'_>) -> Html {
     let args = job.args.as_ref().map(pretty).unwrap_or_default();
     let trace = job.trace.as_deref().and_then(TraceContext::parse).map(|trace| trace.trace_id().to_string());
     let links = timeline::links(job.args.as_ref());
     let body = html! {
-        div id="live" data-live={ "/ops/live?job=" (job.id) } { (state(&job)) }
-        @if viewer.may_act() { (actions(&job, &viewer, &args)) }
+        div id="live" data-live={ "/ops/live?job=" (job.id) } { (state(job)) }
+        @if viewer.may_act() { (actions(job, viewer, &args, draft)) }
         h2 { "Arguments" }
         pre { code { (args) } }
         @if !links.is_empty() {
@@ -68,7 +72,7 @@ pub(super) async fn detail(req: &mut Request, res: &mut Response, depot: &mut De
         }
         @if let Some(trace) = trace { p { "Trace " code { (trace) } } }
     };
-    Ok(Page { title: &format!("Job {}", short(job.id)), viewer: &viewer, body }.show(req, res))
+    Page { title: &format!("Job {}", short(job.id)), viewer, body }.show(req, res)
 }
 
 pub(super) fn pretty(value: &Value) -> String {
@@ -108,53 +112,75 @@ pub(super) fn state(job: &JobView) -> Markup {
     }
 }
 
-fn actions(job: &JobView, viewer: &Viewer, args: &str) -> Markup {
+fn actions(job: &JobView, viewer: &Viewer, args: &str, draft: Draft<'_>) -> Markup {
     let here = format!("/ops/jobs/{}", job.id);
+    let offered: &[&str] = match job.state.as_str() {
+        "dead" => &["retry", "discard", "edit"],
+        "queued" => &["now", "cancel", "snooze", "priority"],
+        "running" => &["cancel"],
+        _ => &[],
+    };
     html! {
         h2 { "Act" }
+        // The job moved on meanwhile, so that its form is not here any more.
+        @if !draft.of(offered).is_refused() {
+            (layout::problem(draft))
+            @if let Some(args) = draft.typed("args") { details open { summary { "What was typed" } pre { code { (args) } } } }
+        }
         div class="actions" {
             @if job.state == "dead" {
-                form method="post" action=(here) {
-                    (layout::form_fields(viewer)) (layout::reason_field())
-                    button type="submit" name="act" value="retry" { "Retry" } " "
-                    button type="submit" name="act" value="discard" class="danger" { "Discard" }
-                }
-                details {
+                (simple_acts(&here, viewer, &[("retry", "Retry"), ("discard", "Discard")], draft))
+                @let edit = draft.of(&["edit"]);
+                details open[edit.is_refused()] {
                     summary { "Edit the arguments and retry" }
                     form method="post" action=(here) {
-                        (layout::form_fields(viewer))
-                        label { "Arguments (JSON)" textarea name="args" rows="12" spellcheck="false" required { (args) } }
-                        (layout::reason_field())
+                        (layout::form_fields(viewer)) (layout::problem(edit))
+                        label { "Arguments (JSON)"
+                            textarea name="args" rows="12" spellcheck="false" required autofocus[edit.is_refused()] { (edit.typed("args").unwrap_or(args)) }
+                        }
+                        (layout::reason_again(edit))
                         button type="submit" name="act" value="edit" { "Save and retry" }
                     }
                 }
             }
             @if job.state == "queued" {
+                (simple_acts(&here, viewer, &[("now", "Run now"), ("cancel", "Cancel")], draft))
+                @let snooze = draft.of(&["snooze"]);
                 form method="post" action=(here) {
-                    (layout::form_fields(viewer)) (layout::reason_field())
-                    button type="submit" name="act" value="now" { "Run now" } " "
-                    button type="submit" name="act" value="cancel" class="danger" { "Cancel" }
-                }
-                form method="post" action=(here) {
-                    (layout::form_fields(viewer))
-                    label { "Let it wait (minutes)" input name="minutes" type="number" min="1" max="43200" value="10" required; }
-                    (layout::reason_field())
+                    (layout::form_fields(viewer)) (layout::problem(snooze))
+                    label { "Let it wait (minutes)"
+                        input name="minutes" type="number" min="1" max="43200" value=(snooze.typed("minutes").unwrap_or("10")) required autofocus[snooze.is_refused()];
+                    }
+                    (layout::reason_again(snooze))
                     button type="submit" name="act" value="snooze" { "Snooze" }
                 }
+                @let priority = draft.of(&["priority"]);
+                @let now = job.priority.unwrap_or(0).to_string();
                 form method="post" action=(here) {
-                    (layout::form_fields(viewer))
-                    label { "Priority (lower runs sooner)" input name="priority" type="number" min="-10" max="10" value=(job.priority.unwrap_or(0)) required; }
-                    (layout::reason_field())
+                    (layout::form_fields(viewer)) (layout::problem(priority))
+                    label { "Priority (lower runs sooner)"
+                        input name="priority" type="number" min="-10" max="10" value=(priority.typed("priority").unwrap_or(&now)) required autofocus[priority.is_refused()];
+                    }
+                    (layout::reason_again(priority))
                     button type="submit" name="act" value="priority" { "Change" }
                 }
             }
-            @if job.state == "running" {
-                form method="post" action=(here) {
-                    (layout::form_fields(viewer)) (layout::reason_field())
-                    button type="submit" name="act" value="cancel" class="danger" { "Cancel" }
-                }
-            }
+            @if job.state == "running" { (simple_acts(&here, viewer, &[("cancel", "Cancel")], draft)) }
             @if ["done", "cancelled", "discarded"].contains(&job.state.as_str()) { p class="dim" { "It is over: nothing can be done about it here." } }
+        }
+    }
+}
+
+/// Acts that need nothing but a reason: one form with a button for each.
+fn simple_acts(here: &str, viewer: &Viewer, acts: &[(&str, &str)], draft: Draft<'_>) -> Markup {
+    let names: Vec<&str> = acts.iter().map(|(act, _)| *act).collect();
+    let draft = draft.of(&names);
+    html! {
+        form method="post" action=(here) {
+            (layout::form_fields(viewer)) (layout::problem(draft)) (layout::reason_again(draft))
+            @for (act, says) in acts {
+                button type="submit" name="act" value=(act) class=[["discard", "cancel"].contains(act).then_some("danger")] { (says) } " "
+            }
         }
     }
 }
@@ -215,12 +241,24 @@ pub(super) async fn do_to(app: &App, actor: &Actor, id: JobId, act: Act) -> Resu
     Ok(said)
 }
 
-/// Does something to a job.
+/// Does something to a job. What is refused is shown again.
 #[handler]
 pub(super) async fn post(req: &mut Request, res: &mut Response, depot: &mut Depot, viewer: Viewer) -> Result<(), ApiError> {
     let app = App::of(depot)?;
     let id = req.param::<Uuid>("id").map(JobId).ok_or_else(|| ApiError::not_found("Job"))?;
     let form = Form::of_actor(req, &viewer).await?;
+    match submitted(&app, &viewer, id, &form).await {
+        Ok(said) => form::go(res, &format!("/ops/jobs/{id}"), said),
+        Err(error) if error.status.is_client_error() => {
+            let Ok(job) = find(&app, id).await else { return Err(error) };
+            page(req, res, &viewer, &job, Draft::refused(&form, &error)).refusing(&error).put(res);
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+async fn submitted(app: &App, viewer: &Viewer, id: JobId, form: &Form) -> Result<&'static str, ApiError> {
     let act = match form.get("act") {
         Some("retry") => Act::Retry,
         Some("discard") => Act::Discard,
@@ -234,7 +272,5 @@ pub(super) async fn post(req: &mut Request, res: &mut Response, depot: &mut Depo
         }
         _ => return Err(ApiError::invalid_field("act", "is none that can be done to a job")),
     };
-    let said = do_to(&app, &viewer.actor(form.reason()), id, act).await?;
-    form::go(res, &format!("/ops/jobs/{id}"), said);
-    Ok(())
+    do_to(app, &viewer.actor(form.reason()), id, act).await
 }

@@ -1,6 +1,10 @@
 //! What all pages share: the frame around them, the headers that keep them safe, and errors as pages.
 
-use super::{form, gate::Viewer, session};
+use super::{
+    form::{self, Draft},
+    gate::Viewer,
+    session,
+};
 use crate::ApiError;
 use maud::{DOCTYPE, Markup, html};
 use salvo::{
@@ -54,6 +58,11 @@ pub(super) struct Html {
 }
 
 impl Html {
+    /// The page as the answer to a form that was refused.
+    pub(super) fn refusing(self, error: &ApiError) -> Self {
+        Self { status: error.status, ..self }
+    }
+
     pub(super) fn put(self, res: &mut Response) {
         res.status_code(self.status);
         res.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -141,7 +150,19 @@ pub(super) fn form_fields(viewer: &Viewer) -> Markup {
 
 /// Why: a field of every form.
 pub(super) fn reason_field() -> Markup {
-    html! { label class="reason" { "Why" input name="reason" type="text" maxlength="500" placeholder="for the audit log"; } }
+    reason_again(Draft::default())
+}
+
+/// The same, with what was typed.
+pub(super) fn reason_again(draft: Draft<'_>) -> Markup {
+    html! {
+        label class="reason" { "Why" input name="reason" type="text" maxlength="500" placeholder="for the audit log" value=[draft.typed("reason")]; }
+    }
+}
+
+/// Why a form was refused: stands in it.
+pub(super) fn problem(draft: Draft<'_>) -> Markup {
+    html! { @if let Some(error) = draft.error() { p class="bad" role="alert" { (error.message) } } }
 }
 
 /// A table that may be wider than the screen: it scrolls by itself, also by the keyboard.

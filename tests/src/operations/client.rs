@@ -99,6 +99,11 @@ pub(super) fn encoded(text: &str) -> String {
     text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
+/// As text is written in a page.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 /// What stands between two marks.
 #[track_caller]
 pub(super) fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {

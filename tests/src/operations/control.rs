@@ -1,6 +1,6 @@
 //! Pausing queues, kinds, tenants, channels; draining workers; all of it survives restarts.
 
-use super::client::{Operator, between};
+use super::client::{Operator, between, escaped};
 use crate::{
     flows::sending::{CUSTOMER, Desk},
     harness::{App, Database, OTHER_PHONE_NUMBER_ID, PHONE_NUMBER_ID, change, message, text, until},
@@ -88,6 +88,25 @@ async fn what_a_pause_will_do_is_said_before_it_begins_and_resuming_takes_one_cl
     let page = operator.get("/ops/control").await.ok();
     let resume = between(&page, "<h2>Queues</h2>", "<h2>Kinds</h2>").rsplit("<form").find(|form| form.contains("queue:probes")).unwrap();
     assert!(resume.contains("value=\"resume\"") && resume.contains(">Resume probes</button>") && !resume.contains("reason"), "{resume}");
+}
+
+#[tokio::test]
+async fn a_pause_that_is_refused_is_shown_again_with_what_was_typed() {
+    let app = App::start_api_only().await;
+    let operator = Operator::of(&app).await;
+    for (what, act, problem) in [
+        ("queue:<none>\"", "pause", "what: there is no queue &lt;none&gt;&quot;; there are: webhooks"),
+        ("tenant:99999", "pause", "what: there is no tenant 99999"),
+        ("planet:mars", "resume", "what: planet:mars is none of"),
+        ("tenant:1", "stop", "act: must be pause or resume"),
+    ] {
+        let refused = operator.submit("/ops/control", &[("what", what), ("act", act), ("reason", "a <flood>")]).await;
+        assert_eq!(refused.status, 400, "{what}");
+        let form = between(&refused.text, "<p class=\"bad\" role=\"alert\">", "</form>");
+        assert!(form.starts_with(problem), "{form}");
+        assert!(form.contains(&format!("value=\"{}\"", escaped(what))) && form.contains("value=\"a &lt;flood&gt;\""), "{form}");
+    }
+    assert_eq!(app.db.count("SELECT count(*) FROM job_pauses").await, 0);
 }
 
 #[tokio::test]

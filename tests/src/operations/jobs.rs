@@ -1,6 +1,6 @@
 //! Finding jobs and doing something about one.
 
-use super::client::Operator;
+use super::client::{Operator, between, escaped};
 use crate::harness::{App, until};
 use serde_json::{Value, json};
 
@@ -88,13 +88,27 @@ async fn a_queued_job_is_snoozed_given_another_priority_let_go_and_cancelled() {
     operator.submit(&here, &[("act", "priority"), ("priority", "-5")]).await.to();
     assert_eq!(column("priority").await, "-5");
     app.ops("POST", &format!("jobs/{job}/priority"), json!({"priority": -10})).await.expect(200);
-    assert_eq!(operator.submit(&here, &[("act", "priority"), ("priority", "-11")]).await.status, 400);
+    // What is refused is shown again, with what was typed.
+    for (act, field, typed, problem) in [
+        ("priority", "priority", "-11", "priority: must be a whole number from -10 to 10"),
+        ("snooze", "minutes", "0", "minutes: must be a whole number from 1 to 43200"),
+        ("snooze", "minutes", "\"><b>", "minutes: must be a whole number from 1 to 43200"),
+    ] {
+        let refused = operator.submit(&here, &[("act", act), (field, typed), ("reason", "<i>soon</i>")]).await;
+        assert_eq!(refused.status, 400);
+        let form = between(&refused.text, "<p class=\"bad\" role=\"alert\">", "</form>");
+        assert!(form.starts_with(problem) && form.contains(&format!("value=\"{}\"", escaped(typed))), "{form}");
+        assert!(form.contains("value=\"&lt;i&gt;soon&lt;/i&gt;\"") && form.contains(&format!("value=\"{act}\"")), "{form}");
+        assert!(refused.text.contains("aria-current=\"page\">Jobs</a>"), "the page is the job's");
+    }
     app.db.run(&format!("UPDATE jobs SET scheduled = true, run_at = now() + interval '1 day' WHERE id = '{job}'")).await;
     operator.submit(&here, &[("act", "now")]).await.to();
     assert_eq!(column("run_at IS NULL AND NOT scheduled").await, "true", "others of its key wait for it now");
-    assert_eq!(operator.submit(&here, &[("act", "snooze"), ("minutes", "0")]).await.status, 400);
-    assert_eq!(operator.submit(&here, &[("act", "retry")]).await.status, 409);
+    let refused = operator.submit(&here, &[("act", "retry")]).await;
+    assert!(refused.status == 409 && refused.text.contains("That cannot be done: it is no dead letter (any more)"), "{refused:?}");
+    assert!(refused.text.contains("value=\"snooze\""), "what can be done is offered all the same");
     assert_eq!(operator.submit(&here, &[("act", "explode")]).await.status, 400);
+    assert_eq!(operator.submit("/ops/jobs/01900000-0000-7000-8000-0000000000ff", &[("act", "cancel")]).await.status, 404);
     operator.submit(&here, &[("act", "cancel"), ("reason", "twice")]).await.to();
     assert_eq!(app.db.text("SELECT state FROM jobs_done").await, "cancelled");
     assert!(operator.get(&here).await.ok().contains("It is over"));
@@ -122,11 +136,17 @@ async fn a_dead_letters_arguments_are_edited_checked_and_run() {
     let here = format!("/ops/jobs/{job}");
     let page = operator.get(&here).await.ok();
     assert!(page.contains("asked to fail") && page.contains("Edit the arguments"), "{page}");
-    for (args, problem) in [("{\"act\": ", "are not JSON"), ("{\"act\": \"explode\"}", "are not those of probe"), ("", "must not be empty")]
-    {
-        let refused = operator.submit(&here, &[("act", "edit"), ("args", args)]).await;
+    for (args, problem) in [
+        ("{\"act\": ", "are not JSON"),
+        ("{\"act\": \"explode\"}", "are not those of probe"),
+        ("</textarea><script>alert(1)</script>", "are not JSON"),
+        ("", "must not be empty"),
+    ] {
+        let refused = operator.submit(&here, &[("act", "edit"), ("args", args), ("reason", "a \"slip\"")]).await;
         assert_eq!(refused.status, 400);
-        assert!(refused.text.contains(problem), "{}", refused.text);
+        let form = between(&refused.text, "<details open><summary>Edit the arguments and retry</summary>", "</details>");
+        assert!(form.contains(problem) && form.contains("value=\"a &quot;slip&quot;\""), "{form}");
+        assert!(form.contains(&format!(">{}</textarea>", escaped(args))) && !form.contains("<script"), "{form}");
     }
     assert_eq!(app.db.count("SELECT count(*) FROM jobs_dead").await, 1, "nothing was changed");
     operator.submit(&here, &[("act", "edit"), ("args", "{\"act\": \"succeed\"}"), ("reason", "a slip")]).await.to();
@@ -137,4 +157,9 @@ async fn a_dead_letters_arguments_are_edited_checked_and_run() {
     let act = app.db.text("SELECT (subject -> 'before' ->> 'act') || ' ' || (subject -> 'after' ->> 'act') || ' ' || reason FROM operator_acts WHERE act = 'jobs.edit'").await;
     assert_eq!(act, "fail succeed a slip");
     assert_eq!(app.ops("POST", &format!("jobs/{job}/edit"), json!({"args": {"act": "succeed"}})).await.status, 409);
+    // Whoever edited it meanwhile does not lose what they typed.
+    let late = operator.submit(&here, &[("act", "edit"), ("args", "{\"act\":  \"succeed\"}")]).await;
+    assert_eq!(late.status, 409);
+    let typed = "<summary>What was typed</summary><pre><code>{&quot;act&quot;:  &quot;succeed&quot;}</code></pre>";
+    assert!(late.text.contains("it is no dead letter (any more)") && late.text.contains(typed), "{}", late.text);
 }
