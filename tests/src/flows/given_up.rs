@@ -2,10 +2,13 @@
 
 use super::{
     agents::Office,
-    sending::{CUSTOMER, Desk},
+    sending::{CUSTOMER, Desk, NUMBER},
 };
-use crate::harness::{App, until};
+use crate::harness::{App, text_to, until};
 use serde_json::{Value, json};
+
+/// A person answers them, so no agent does.
+const OTHER: &str = "15551230002";
 
 /// The operator cancels the job of a message.
 async fn cancel(app: &App, message: &str) {
@@ -32,7 +35,7 @@ async fn a_message_whose_job_is_cancelled_before_it_runs_is_not_sent_and_says_so
     assert_eq!(desk.stored_status(&first).await, "failed");
     assert_eq!(reason(&desk.app, &first).await, "It was not sent: an operator cancelled it");
     assert_eq!((told(&desk.app, &first).await, told(&desk.app, &second).await), (1, 0));
-    assert_eq!(desk.shown(&first).await["status"], "failed");
+    assert_eq!(desk.shown(&first).await["status"], "FAILED");
     desk.app.start_worker(crate::harness::SENDING).await;
     desk.until_status(&second, "sent").await;
     desk.until_idle().await;
@@ -54,13 +57,15 @@ async fn a_message_whose_job_is_cancelled_during_its_call_may_have_arrived() {
     assert_eq!(desk.provider.received().len(), 1, "nobody sends it twice");
 }
 
-/// Four jobs whose processes died too often: a message, an answer of an agent, a document and an import.
+/// Jobs whose processes died too often: of a person's message, an answer of an agent to somebody else, a document and an import.
 async fn buried(office: &mut Office) -> (String, String, String) {
     for queue in ["outbound", "agents", "documents", "chores"] {
         assert!(office.app.switchboard(&["jobs", "pause", queue], &[], "").status.success());
     }
     office.hears("wamid.1", "When do you open?").await;
-    let body = json!({"to": format!("+{CUSTOMER}1"), "type": "text", "content": {"text": "Hello"}});
+    assert_eq!(office.app.webhook(&text_to(NUMBER, OTHER, "wamid.2", "Hello?", 60)).await, 200);
+    office.until_count("jobs WHERE kind = 'run_auto_reply'", 2).await;
+    let body = json!({"to": format!("+{OTHER}"), "type": "text", "content": {"text": "Hello"}});
     let message = office.app.post(&office.ann, "/api/messages", body).await.expect(201)["data"]["id"].as_str().unwrap().to_owned();
     let document = office.upload("hours.txt", b"We open at nine.").await;
     office.ingest(&[&document]).await;
@@ -68,7 +73,7 @@ async fn buried(office: &mut Office) -> (String, String, String) {
     let request = office.app.request("POST", "/api/contacts/import/csv").bearer_auth(&office.ann.token);
     let request = request.header("content-type", "multipart/form-data; boundary=x").body(form);
     let import = office.app.send(request).await.expect(202)["data"]["id"].as_str().unwrap().to_owned();
-    office.until_count("jobs WHERE kind IN ('send_outbound', 'run_auto_reply', 'ingest_document', 'import_contacts')", 4).await;
+    office.until_count("jobs WHERE kind IN ('send_outbound', 'run_auto_reply', 'ingest_document', 'import_contacts')", 5).await;
     office
         .app
         .db
@@ -77,7 +82,7 @@ async fn buried(office: &mut Office) -> (String, String, String) {
              WHERE kind IN ('send_outbound', 'run_auto_reply', 'ingest_document', 'import_contacts')",
         )
         .await;
-    office.until_count("jobs_dead", 4).await;
+    office.until_count("jobs_dead", 5).await;
     (message, document, import)
 }
 

@@ -41,7 +41,8 @@ pub async fn snooze(pool: &PgPool, actor: &Actor, id: JobId, wait: Duration) -> 
     .execute(&mut *tx)
     .await?
     .rows_affected();
-    record(&mut tx, actor, "jobs.snooze", &json!({"ids": [id], "seconds": wait.as_secs()}), changed).await?;
+    let act = if wait.is_zero() { "jobs.run_now" } else { "jobs.snooze" };
+    record(&mut tx, actor, act, &json!({"ids": [id], "seconds": wait.as_secs()}), changed).await?;
     tx.commit().await?;
     Ok(changed > 0)
 }
