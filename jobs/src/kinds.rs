@@ -2,6 +2,7 @@
 
 use crate::{
     BatchJob, Job,
+    close_unfinished::CloseUnfinished,
     connect_channel::ConnectChannel,
     copy_media::CopyMedia,
     expire_override::ExpireOverride,
@@ -58,6 +59,7 @@ pub const ALL: &[Kind] = &[
     Kind::of::<ImportContacts>(),
     Kind::of::<IngestDocument>(),
     Kind::of::<ResumeWebhooks>(),
+    Kind::of::<CloseUnfinished>(),
     Kind::of::<Probe>(),
 ];
 

@@ -18,6 +18,7 @@ pub mod thinking;
 pub mod together;
 pub mod wake;
 
+pub mod close_unfinished;
 pub mod connect_channel;
 pub mod copy_media;
 pub mod expire_override;

@@ -2,6 +2,7 @@
 
 use jobs::{
     Handler,
+    close_unfinished::CloseUnfinished,
     connect_channel::ConnectChannel,
     copy_media::CopyMedia,
     expire_override::ExpireOverride,
@@ -32,6 +33,7 @@ pub(crate) fn handlers(probes: bool) -> Vec<Handler> {
         Handler::single::<ImportContacts>(),
         Handler::single::<IngestDocument>(),
         Handler::single::<ResumeWebhooks>(),
+        Handler::single::<CloseUnfinished>(),
     ];
     if probes {
         handlers.push(Handler::single::<Probe>());

@@ -39,7 +39,7 @@ impl Job for ImportContacts {
     async fn run(self, ctx: &JobContext) -> Result<Done, JobError> {
         let Self { tenant_id: tenant, import_id: import } = self;
         let mut tx = ctx.begin().await?;
-        let file = contact_imports::file(&mut tx, tenant, import).await?;
+        let file = contact_imports::begin(&mut tx, tenant, import).await?;
         let rows = match file.map(read).transpose() {
             Ok(rows) => rows.unwrap_or_default(),
             Err(error) => {
@@ -47,7 +47,7 @@ impl Job for ImportContacts {
                 return ctx.commit(tx).await;
             }
         };
-        drop(tx);
+        tx.commit().await.map_err(StoreError::from)?;
         loop {
             let mut tx = ctx.begin().await?;
             // Over already, if this job ran before and only its end was lost.

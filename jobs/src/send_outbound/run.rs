@@ -18,7 +18,7 @@ use store::{
     PgConnection, PoolConnection, StoreError,
     channels::{self as stored_channels, Report},
     operator::pauses,
-    sending::{self, Accepted, Begun, Held, Waiting},
+    sending::{self, Accepted, Begun, Held, Unsent, Waiting},
 };
 
 /// How long messages wait for a provider that is away, or for a channel that somebody must see to.
@@ -65,14 +65,11 @@ pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobErro
     if message.accepted {
         return Ok(Done::WITHOUT_EFFECTS);
     }
-    match message.status.as_str() {
-        "sending" => {
-            let refusal = Refusal::give_up("The connection broke off while this was being sent: it may or may not have arrived");
-            return this.end(End::Unknown { errors: refusal.errors() }).await;
-        }
-        "pending" | "failed" => {}
-        _ => return Ok(Done::WITHOUT_EFFECTS),
+    if message.status == "sending" {
+        let refusal = Refusal::give_up("The connection broke off while this was being sent: it may or may not have arrived");
+        return this.end(End::Unknown { errors: refusal.errors() }).await;
     }
+    let Some(seen) = Unsent::parse(&message.status) else { return Ok(Done::WITHOUT_EFFECTS) };
     if message.overtaken {
         let refusal = Refusal::give_up("A person wrote before the agent's answer went out, so it did not");
         return this.end(End::Failed { errors: refusal.errors() }).await;
@@ -98,7 +95,7 @@ pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobErro
         let why = "channel sends as fast as its provider takes messages";
         return this.wait(delay, why, "The channel sends more than its provider takes").await;
     }
-    let Some(begun) = ctx.services.sends.begin((ctx.tenant, id)).await? else { return Err(JobError::Snooze(Duration::from_secs(1))) };
+    let Some(begun) = ctx.services.sends.begin((ctx.tenant, id, seen)).await? else { return Err(JobError::Snooze(Duration::from_secs(1))) };
     Box::pin(this.send(begun, pass)).await
 }
 

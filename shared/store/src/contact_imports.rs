@@ -114,18 +114,21 @@ pub async fn rows(
     .await?)
 }
 
-/// The file, unless the import is over or there is none.
-pub async fn file(conn: &mut PgConnection, tenant: TenantId, id: ContactImportId) -> Result<Option<Vec<u8>>, StoreError> {
-    let file = sqlx::query_scalar!("SELECT file FROM contact_imports WHERE tenant_id = $1 AND id = $2", tenant.0, id.0);
+/// A job begins with it, or goes on: its file, unless it is over. One whose job was given up still has its file.
+pub async fn begin(conn: &mut PgConnection, tenant: TenantId, id: ContactImportId) -> Result<Option<Vec<u8>>, StoreError> {
+    let file = sqlx::query_scalar!(
+        "UPDATE contact_imports SET status = 'running', error = NULL, finished_at = NULL
+         WHERE tenant_id = $1 AND id = $2 AND status <> 'done' AND file IS NOT NULL RETURNING file",
+        tenant.0,
+        id.0
+    );
     Ok(file.fetch_optional(conn).await?.flatten())
 }
 
 /// How many rows are taken over; nobody else goes on with this import until the transaction ends. `None`: it is over.
 pub async fn lock(conn: &mut PgConnection, tenant: TenantId, id: ContactImportId) -> Result<Option<i32>, StoreError> {
     Ok(sqlx::query_scalar!(
-        "UPDATE contact_imports SET status = 'running', error = NULL, finished_at = NULL
-         -- One whose job was given up still has its file, and goes on when the job is put back.
-         WHERE tenant_id = $1 AND id = $2 AND (status IN ('pending', 'running') OR status = 'failed' AND file IS NOT NULL) RETURNING rows_read",
+        "SELECT rows_read FROM contact_imports WHERE tenant_id = $1 AND id = $2 AND status = 'running' FOR UPDATE",
         tenant.0,
         id.0
     )
@@ -168,6 +171,22 @@ pub async fn fail(conn: &mut PgConnection, tenant: TenantId, id: ContactImportId
         tenant.0,
         id.0,
         error
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Its job was given up, so that nobody goes on with it, unless it was put back since.
+pub async fn close(conn: &mut PgConnection, tenant: TenantId, id: ContactImportId, why: &str, keep_file: bool) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE contact_imports SET status = 'failed', error = 'It was not finished: ' || $3, finished_at = now(), file = CASE WHEN $4 THEN file END
+         WHERE tenant_id = $1 AND id = $2 AND status IN ('pending', 'running')
+           AND NOT EXISTS (SELECT FROM jobs WHERE kind = 'import_contacts' AND idempotency_key = $2::text)",
+        tenant.0,
+        id.0,
+        why,
+        keep_file
     )
     .execute(conn)
     .await?;

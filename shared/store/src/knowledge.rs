@@ -189,6 +189,21 @@ pub async fn fail(conn: &mut PgConnection, tenant: TenantId, id: DocumentId, ver
     Ok(())
 }
 
+/// The job of this version was given up, so that nobody ingests it. What was there before stays.
+pub async fn close(conn: &mut PgConnection, tenant: TenantId, id: DocumentId, version: i32, why: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE knowledge_documents SET status = 'failed', error = 'It was not read: ' || $4, updated_at = now()
+         WHERE tenant_id = $1 AND id = $2 AND version = $3 AND status IN ('queued', 'ingesting')",
+        tenant.0,
+        id.0,
+        version,
+        why
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// What became of a document.
 #[derive(Clone, Debug)]
 pub struct Ingested<'a> {

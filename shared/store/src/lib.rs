@@ -27,7 +27,6 @@ pub mod inbound;
 pub mod knowledge;
 pub mod leader;
 pub mod ledger;
-mod left_behind;
 pub mod maintenance;
 pub mod media;
 pub mod messages;

@@ -38,6 +38,31 @@ pub enum Held {
     InError,
 }
 
+/// How a message was seen that nobody has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    Pending,
+    Failed,
+}
+
+impl Unsent {
+    /// `None`: it is being sent, or was.
+    pub fn parse(status: &str) -> Option<Self> {
+        match status {
+            "pending" => Some(Self::Pending),
+            "failed" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// A message that is `sending` now.
 #[derive(Clone, Debug)]
 pub struct Begun {
@@ -116,15 +141,20 @@ pub async fn look_at(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]
     Ok(waiting.collect())
 }
 
-/// Makes messages `sending` that are `pending`, or that failed without ever having been accepted. Left out: those that are not, or whose channel
-/// cannot send.
-pub async fn begin(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]) -> Result<BTreeMap<MessageId, Begun>, StoreError> {
-    let (tenants, ids) = columns(messages);
+/// Makes messages `sending` that are as they were seen, `pending`, or `failed` without ever having been accepted. Left out: those that are not, or
+/// whose channel cannot send. So nobody whose job is given up meanwhile begins with one that was said not to be sent.
+pub async fn begin(conn: &mut PgConnection, messages: &[(TenantId, MessageId, Unsent)]) -> Result<BTreeMap<MessageId, Begun>, StoreError> {
+    let (mut tenants, mut ids, mut statuses) = (Vec::new(), Vec::new(), Vec::new());
+    for (tenant, id, status) in messages {
+        tenants.push(tenant.0);
+        ids.push(id.0);
+        statuses.push(status.as_str());
+    }
     let rows = sqlx::query!(
         r#"
         UPDATE chat_messages m SET status = 'sending', errors = NULL
-        FROM unnest($1::int4[], $2::uuid[]) w(tenant_id, id)
-        WHERE m.tenant_id = w.tenant_id AND m.id = w.id AND m.status IN ('pending', 'failed') AND m.external_id IS NULL
+        FROM unnest($1::int4[], $2::uuid[], $3::text[]) w(tenant_id, id, status)
+        WHERE m.tenant_id = w.tenant_id AND m.id = w.id AND m.status = w.status AND m.external_id IS NULL
           AND (SELECT ch.status FROM channel_instances ch WHERE ch.tenant_id = m.tenant_id AND ch.id = m.channel_instance_id) <> 'ERROR'
         -- Looked up row by row: a join of so many tables is planned badly where they are new.
         RETURNING m.id, m.message_type, m.content, m.media, m.reply_to, coalesce(m.meta, '{}') AS "meta!", m.human_override,
@@ -143,7 +173,8 @@ pub async fn begin(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]) 
                         ORDER BY i.created_at DESC, i.external_id) AS "identities!"
         "#,
         &tenants,
-        &ids
+        &ids,
+        &statuses as _
     )
     .fetch_all(conn)
     .await?;
@@ -246,6 +277,28 @@ pub async fn gave_up(conn: &mut PgConnection, tenant: TenantId, id: MessageId, s
         id.0,
         status,
         errors
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Its job was given up, so that nobody sends it, unless it was put back since. One that is `sending` may have arrived. Told to those who watch.
+pub async fn close(conn: &mut PgConnection, tenant: TenantId, id: MessageId, why: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "WITH updated AS (
+           UPDATE chat_messages
+           SET status = CASE status WHEN 'sending' THEN 'unknown' ELSE 'failed' END,
+               errors = jsonb_build_array(jsonb_build_object('code', NULL, 'message', NULL, 'title',
+                          CASE status WHEN 'sending' THEN 'It may or may not have arrived: ' ELSE 'It was not sent: ' END || $3))
+           WHERE tenant_id = $1 AND id = $2 AND status IN ('pending', 'sending')
+             AND NOT EXISTS (SELECT FROM jobs WHERE kind = 'send_outbound' AND idempotency_key = $2::text)
+           RETURNING tenant_id, id)
+         INSERT INTO realtime_events (tenant_id, events)
+         SELECT tenant_id, jsonb_build_array(jsonb_build_object('kind', 'message_status', 'message', id)) FROM updated",
+        tenant.0,
+        id.0,
+        why
     )
     .execute(conn)
     .await?;

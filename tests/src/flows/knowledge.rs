@@ -111,7 +111,7 @@ fn embeddings(call: &crate::harness::Received) -> (u16, Value) {
     (200, json!({"object": "list", "data": data, "model": asked["model"], "usage": {"prompt_tokens": 8, "total_tokens": 8}}))
 }
 
-fn model_and_embeddings(call: &crate::harness::Received) -> (u16, Value) {
+pub(super) fn model_and_embeddings(call: &crate::harness::Received) -> (u16, Value) {
     if call.line.contains("/embeddings") { embeddings(call) } else { super::agents::says("So it is.") }
 }
 

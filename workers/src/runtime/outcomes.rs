@@ -7,7 +7,7 @@ use jobs::together::Together;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{
     PgPool, StoreError,
-    ledger::{self, Burial, Delay, Run},
+    ledger::{self, Burial, Delay, Run, unfinished},
 };
 
 /// Outcomes in one transaction.
@@ -113,7 +113,7 @@ async fn write(pool: &PgPool, worker: WorkerId, outcomes: &[Outcome]) -> Result<
         ledger::complete(&mut conn, worker, &complete, ordered).await?;
         return Ok(());
     }
-    let mut tx = pool.begin().await?;
+    let (mut tx, mut unended) = (pool.begin().await?, Vec::new());
     if !complete.is_empty() {
         ledger::complete(&mut tx, worker, &complete, ordered).await?;
     }
@@ -122,11 +122,12 @@ async fn write(pool: &PgPool, worker: WorkerId, outcomes: &[Outcome]) -> Result<
         cancels.extend(delays.iter().map(|delay| delay.run.id));
     }
     if !cancels.is_empty() {
-        ledger::cancel(&mut tx, worker, &cancels).await?;
+        unended.extend(ledger::cancel(&mut tx, worker, &cancels).await?);
     }
     if !burials.is_empty() {
-        ledger::bury(&mut tx, worker, &burials).await?;
+        unended.extend(ledger::bury(&mut tx, worker, &burials).await?);
     }
+    unfinished::close(&mut tx, &unended).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ mod enqueue;
 mod feed;
 mod rescue;
 mod settle;
+pub mod unfinished;
 mod workers;
 
 pub use claim::{ClaimedJob, Run, claim};

@@ -1,14 +1,10 @@
 //! Jobs of processes that died.
 
-use crate::{
-    StoreError,
-    left_behind::{self, Ended},
-};
+use super::unfinished;
+use crate::StoreError;
 use domain::{JobId, WorkerId};
 use serde_json::json;
 use sqlx::PgPool;
-
-const DIED: &str = "the process that ran this job died";
 
 /// What one round of rescue did.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +32,7 @@ pub async fn rescue(pool: &PgPool, limit_seconds: f64, max_crashes: i16) -> Resu
     )
     .fetch_all(&mut *tx)
     .await?;
-    let error = json!({"class": "crashed", "message": DIED});
+    let error = json!({"class": "crashed", "message": "the process that ran this job died"});
     let requeued = sqlx::query_scalar!(
         r#"
         UPDATE jobs SET state = 'queued', locked_by = NULL, run_at = NULL, position = nextval('job_positions'),
@@ -51,7 +47,7 @@ pub async fn rescue(pool: &PgPool, limit_seconds: f64, max_crashes: i16) -> Resu
     )
     .fetch_all(&mut *tx)
     .await?;
-    let buried = sqlx::query!(
+    let buried = sqlx::query_scalar!(
         r#"
         WITH settled AS (DELETE FROM jobs WHERE id = ANY($1) AND crashes >= $2 RETURNING *),
         dead AS (
@@ -65,20 +61,19 @@ pub async fn rescue(pool: &PgPool, limit_seconds: f64, max_crashes: i16) -> Resu
                 SELECT h.id FROM settled s CROSS JOIN LATERAL (
                   SELECT j.id FROM jobs j WHERE j.kind = s.kind AND j.ordering_key = s.ordering_key AND j.id <> s.id AND NOT j.scheduled
                   ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.locked_by IS NULL AND n.run_at IS NULL)
-        SELECT id AS "id!", kind AS "kind!", tenant_id AS "tenant_id!", args AS "args!" FROM settled
+        SELECT id AS "id!" FROM settled
         "#,
         &requeued,
         max_crashes
     )
     .fetch_all(&mut *tx)
     .await?;
-    let ids: Vec<JobId> = buried.iter().map(|row| JobId(row.id)).collect();
-    let ended = buried.into_iter().map(|row| Ended { tenant_id: row.tenant_id, kind: row.kind, args: row.args, why: DIED.to_owned() });
-    left_behind::tell(&mut tx, &ended.collect::<Vec<_>>()).await?;
+    let buried: Vec<JobId> = buried.into_iter().map(JobId).collect();
+    unfinished::close(&mut tx, &buried).await?;
     tx.commit().await?;
     Ok(Rescued {
         workers: workers.into_iter().map(WorkerId).collect(),
-        requeued: requeued.into_iter().map(JobId).filter(|id| !ids.contains(id)).collect(),
-        buried: ids,
+        requeued: requeued.into_iter().map(JobId).filter(|id| !buried.contains(id)).collect(),
+        buried,
     })
 }

@@ -2,14 +2,11 @@
 //! `state`: with it the planner takes a partial index, and walks over every dead entry of the worker, or over all that waits.
 
 use super::Run;
-use crate::{
-    StoreError,
-    left_behind::{self, CANCELLED, Ended},
-};
+use crate::StoreError;
 use domain::{JobId, WorkerId};
 use serde_json::Value;
 use sqlx::PgConnection;
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 /// A run that ends with a later one: a retry, a snooze, or a job given back.
 #[derive(Clone, Debug)]
@@ -124,9 +121,9 @@ pub async fn delay(conn: &mut PgConnection, worker: WorkerId, delays: &[Delay]) 
     Ok(rows.into_iter().map(JobId).collect())
 }
 
-/// Moves jobs to the dead letters, with this last error. Their successors (same ordering key) become ready, and whoever waits for them is told.
+/// Moves jobs to the dead letters, with this last error. Their successors (same ordering key) become ready.
 pub async fn bury(conn: &mut PgConnection, worker: WorkerId, burials: &[Burial]) -> Result<Vec<JobId>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_scalar!(
         r#"
         WITH settled AS (DELETE FROM jobs WHERE id = ANY($2::uuid[]) AND locked_by = $1 RETURNING *),
         dead AS (
@@ -141,28 +138,21 @@ pub async fn bury(conn: &mut PgConnection, worker: WorkerId, burials: &[Burial])
                 SELECT h.id FROM settled s CROSS JOIN LATERAL (
                   SELECT j.id FROM jobs j WHERE j.kind = s.kind AND j.ordering_key = s.ordering_key AND j.id <> s.id AND NOT j.scheduled
                   ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.locked_by IS NULL AND n.run_at IS NULL)
-        SELECT id AS "id!", kind AS "kind!", tenant_id AS "tenant_id!", args AS "args!" FROM settled
+        SELECT id AS "id!" FROM settled
         "#,
         worker.0,
         &burials.iter().map(|b| b.id.0).collect::<Vec<_>>(),
         &burials.iter().map(|b| b.fingerprint.clone()).collect::<Vec<_>>(),
         &burials.iter().map(|b| b.error.clone()).collect::<Vec<_>>(),
     )
-    .fetch_all(&mut *conn)
+    .fetch_all(conn)
     .await?;
-    let buried: Vec<JobId> = rows.iter().map(|row| JobId(row.id)).collect();
-    let said: BTreeMap<JobId, &Value> = burials.iter().map(|burial| (burial.id, &burial.error)).collect();
-    let ended = rows.into_iter().map(|row| {
-        let why = said.get(&JobId(row.id)).and_then(|error| error["message"].as_str()).unwrap_or("it failed");
-        Ended { tenant_id: row.tenant_id, kind: row.kind, args: row.args, why: why.to_owned() }
-    });
-    left_behind::tell(conn, &ended.collect::<Vec<_>>()).await?;
-    Ok(buried)
+    Ok(rows.into_iter().map(JobId).collect())
 }
 
-/// Moves running jobs whose cancellation was asked for to `jobs_done` as `cancelled`. Their successors become ready, and whoever waits for them is told.
+/// Moves running jobs whose cancellation was asked for to `jobs_done` as `cancelled`. Their successors become ready.
 pub async fn cancel(conn: &mut PgConnection, worker: WorkerId, ids: &[JobId]) -> Result<Vec<JobId>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_scalar!(
         r#"
         WITH settled AS (DELETE FROM jobs WHERE id = ANY($1) AND locked_by = $2 AND cancel_requested RETURNING *),
         done AS (
@@ -175,17 +165,14 @@ pub async fn cancel(conn: &mut PgConnection, worker: WorkerId, ids: &[JobId]) ->
                 SELECT h.id FROM settled s CROSS JOIN LATERAL (
                   SELECT j.id FROM jobs j WHERE j.kind = s.kind AND j.ordering_key = s.ordering_key AND j.id <> ALL($1) AND NOT j.scheduled
                   ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.locked_by IS NULL AND n.run_at IS NULL)
-        SELECT id AS "id!", kind AS "kind!", tenant_id AS "tenant_id!", args AS "args!" FROM settled
+        SELECT id AS "id!" FROM settled
         "#,
         &ids.iter().map(|id| id.0).collect::<Vec<_>>(),
         worker.0
     )
-    .fetch_all(&mut *conn)
+    .fetch_all(conn)
     .await?;
-    let cancelled: Vec<JobId> = rows.iter().map(|row| JobId(row.id)).collect();
-    let ended = rows.into_iter().map(|row| Ended { tenant_id: row.tenant_id, kind: row.kind, args: row.args, why: CANCELLED.to_owned() });
-    left_behind::tell(conn, &ended.collect::<Vec<_>>()).await?;
-    Ok(cancelled)
+    Ok(rows.into_iter().map(JobId).collect())
 }
 
 /// Gives everything that `worker` still holds back to the queue, at no cost. For a process that stops.

@@ -1,15 +1,11 @@
 //! Retrying and discarding dead letters, cancelling live jobs: in chunks, by id, so that any number can be handled.
 
 use super::{Actor, JobFilter};
-use crate::{
-    StoreError,
-    left_behind::{self, CANCELLED, Ended},
-    operator::planning,
-};
+use crate::{StoreError, ledger::unfinished, operator::planning};
 use chrono::{DateTime, Utc};
 use domain::JobId;
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, PgPool};
 
 /// What one chunk did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,7 +95,16 @@ pub(crate) async fn retry_some(
           -- The same work may be queued at this moment.
           ON CONFLICT (kind, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
           RETURNING id),
-        removed AS (DELETE FROM jobs_dead d USING queued q WHERE d.id = q.id)
+        removed AS (DELETE FROM jobs_dead d USING queued q WHERE d.id = q.id),
+        -- Their messages wait again, and are not written once more by people who think that they failed.
+        waiting AS (
+          UPDATE chat_messages m SET status = 'pending', errors = NULL
+          FROM (SELECT c.tenant_id, CASE WHEN c.kind = 'send_outbound' THEN c.idempotency_key::uuid END AS id FROM chosen c JOIN queued q ON q.id = c.id) w
+          WHERE m.tenant_id = w.tenant_id AND m.id = w.id AND m.status = 'failed' AND m.external_id IS NULL
+          RETURNING m.tenant_id, m.id, m.status),
+        told AS (
+          INSERT INTO realtime_events (tenant_id, events)
+          SELECT tenant_id, jsonb_agg(jsonb_build_object('kind', 'message_status', 'message', id)) FROM waiting GROUP BY tenant_id)
         SELECT (SELECT count(*) FROM picked) AS "examined!", (SELECT count(*) FROM queued) AS "affected!",
                (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last
         "#,
@@ -148,7 +153,11 @@ pub(crate) async fn discard_some(
           INSERT INTO jobs_done (finished_on, id, kind, queue, tenant_id, state, attempt, crashes, trace, args, errors, created_at, finished_at)
           SELECT (ledger_now() AT TIME ZONE 'utc')::date, id, kind, queue, tenant_id, 'discarded', attempt, crashes, trace, args, errors,
                  created_at, ledger_now()
-          FROM removed)
+          FROM removed),
+        forgotten AS (
+          UPDATE contact_imports i SET file = NULL
+          FROM (SELECT tenant_id, CASE WHEN kind = 'import_contacts' THEN idempotency_key::uuid END AS id FROM removed) r
+          WHERE i.tenant_id = r.tenant_id AND i.id = r.id AND i.status = 'failed')
         SELECT (SELECT count(*) FROM picked) AS "examined!", (SELECT count(*) FROM removed) AS "affected!",
                (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last
         "#,
@@ -167,7 +176,7 @@ pub(crate) async fn discard_some(
 }
 
 /// Cancels up to `limit` live jobs: queued ones end as `cancelled` now (their successors become ready), running ones are
-/// asked to and end as soon as their worker sees it. Whoever waits for what ends is told.
+/// asked to and end as soon as their worker sees it. What they leave unfinished is closed.
 pub async fn cancel(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Option<JobId>, limit: i64) -> Result<Acted, StoreError> {
     let mut tx = planning(pool).await?;
     let row = sqlx::query!(
@@ -191,21 +200,19 @@ pub async fn cancel(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Opt
                 AND NOT EXISTS (SELECT FROM removed r WHERE r.id = j.id)
               ORDER BY j.kind, j.ordering_key, j.ordering_seq LIMIT 1) h)) AND n.locked_by IS NULL AND n.run_at IS NULL)
         SELECT (SELECT count(*) FROM picked) AS "examined!", (SELECT count(*) FROM removed) + (SELECT count(*) FROM asked) AS "affected!",
-               (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last,
-               (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'tenant_id', tenant_id, 'args', args, 'why', $7::text)), '[]') FROM removed)
-                 AS "ended!: Json<Vec<Ended>>"
+               (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last, ARRAY(SELECT id FROM removed) AS "removed!"
         "#,
         filter.uuids() as _,
         filter.kind.as_deref(),
         filter.queue.as_deref(),
         filter.tenant(),
         after.map(|id| id.0),
-        limit,
-        CANCELLED
+        limit
     )
     .fetch_one(&mut *tx)
     .await?;
-    left_behind::tell(&mut tx, &row.ended).await?;
+    let removed: Vec<JobId> = row.removed.into_iter().map(JobId).collect();
+    unfinished::close(&mut tx, &removed).await?;
     let acted = Acted::new(row.examined, row.affected, row.last, limit);
     record(&mut tx, actor, "jobs.cancel", &subject(filter), acted.affected).await?;
     tx.commit().await?;
