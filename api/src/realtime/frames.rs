@@ -86,7 +86,7 @@ async fn load(app: &App, tenant: TenantId, changes: &[Change]) -> Result<Rows, A
     let (mut messages, mut conversations, mut channels) = (HashSet::new(), HashSet::new(), HashSet::new());
     for change in changes {
         match change {
-            Change::MessageCreated { message } | Change::MessageStatus { message } | Change::MessageEdited { message } => {
+            Change::MessageCreated { message } | Change::MessageStatus { message, .. } | Change::MessageEdited { message } => {
                 messages.insert(message.0);
             }
             Change::ConversationUpdated { conversation } => {
@@ -123,7 +123,7 @@ impl Rows {
         match change {
             Change::MessageCreated { message } => self.message(message.0, "message-created", "message:new"),
             Change::MessageEdited { message } => self.message(message.0, "message-updated", "message:updated"),
-            Change::MessageStatus { message } => self.messages.get(&message.0).map(|row| self.status(row)).into_iter().collect(),
+            Change::MessageStatus { message, .. } => self.messages.get(&message.0).map(|row| self.status(row)).into_iter().collect(),
             Change::ConversationUpdated { conversation } => {
                 self.conversations.get(&conversation.0).into_iter().flat_map(conversation_updated).collect()
             }

@@ -28,6 +28,9 @@ pub enum DeliveryStatus {
 }
 
 impl DeliveryStatus {
+    pub const ALL: [Self; 8] =
+        [Self::Pending, Self::Sending, Self::Unknown, Self::Sent, Self::Failed, Self::Delivered, Self::Read, Self::Received];
+
     /// The text stored in `chat_messages.status`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,6 +43,11 @@ impl DeliveryStatus {
             Self::Read => "read",
             Self::Received => "received",
         }
+    }
+
+    /// Reads what `as_str` wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
     /// What remains when `next` arrives for a message that has `self`.

@@ -228,9 +228,9 @@ pub async fn accepted(conn: &mut PgConnection, messages: &[&Accepted]) -> Result
               status = CASE WHEN e.status IS NOT NULL AND message_status_rank(e.status) > message_status_rank('sent') THEN e.status ELSE 'sent' END
           FROM given g LEFT JOIN early e USING (tenant_id, channel_instance_id, external_id)
           WHERE m.tenant_id = g.tenant_id AND m.id = g.id AND m.external_id IS NULL
-          RETURNING m.tenant_id, m.id)
+          RETURNING m.tenant_id, m.id, m.status)
         INSERT INTO realtime_events (tenant_id, events)
-        SELECT tenant_id, jsonb_agg(jsonb_build_object('kind', 'message_status', 'message', id)) FROM updated GROUP BY tenant_id
+        SELECT tenant_id, jsonb_agg(jsonb_build_object('kind', 'message_status', 'message', id, 'status', status)) FROM updated GROUP BY tenant_id
         "#,
         &messages.iter().map(|message| message.tenant.0).collect::<Vec<_>>(),
         &messages.iter().map(|message| message.id.0).collect::<Vec<_>>(),
@@ -270,9 +270,9 @@ pub async fn moved(conn: &mut PgConnection, tenant: TenantId, id: MessageId, ext
 pub async fn gave_up(conn: &mut PgConnection, tenant: TenantId, id: MessageId, status: &str, errors: &Value) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH updated AS (UPDATE chat_messages SET status = $3, errors = $4 WHERE tenant_id = $1 AND id = $2 AND status IN ('pending', 'sending')
-                         RETURNING tenant_id, id)
+                         RETURNING tenant_id, id, status)
          INSERT INTO realtime_events (tenant_id, events)
-         SELECT tenant_id, jsonb_build_array(jsonb_build_object('kind', 'message_status', 'message', id)) FROM updated",
+         SELECT tenant_id, jsonb_build_array(jsonb_build_object('kind', 'message_status', 'message', id, 'status', status)) FROM updated",
         tenant.0,
         id.0,
         status,

@@ -1,6 +1,6 @@
 //! New messages, and the conversations they move.
 
-use super::{ChangedMessage, Located, OverrideSet, PersonKey, Written, WrittenMessage, effective_time, people::People, row_key};
+use super::{Located, MovedMessage, OverrideSet, PersonKey, Written, WrittenMessage, effective_time, people::People, row_key};
 use crate::StoreError;
 use chrono::TimeDelta;
 use domain::{ConversationId, DeliveryStatus, Direction, EventBody, MessageId, NewMessage, TenantId};
@@ -164,7 +164,7 @@ async fn adopt(
     item: &Located,
     message: &NewMessage,
     conversation: ConversationId,
-) -> Result<Option<ChangedMessage>, StoreError> {
+) -> Result<Option<MovedMessage>, StoreError> {
     let row = sqlx::query!(
         r#"
         UPDATE chat_messages m SET external_id = $4, status = 'sent', errors = NULL
@@ -174,7 +174,7 @@ async fn adopt(
                         AND o.status IN ('sending', 'unknown') AND o.message_type = $5 AND o.content IS NOT DISTINCT FROM $6
                       ORDER BY o.sent_at, o.id LIMIT 1)
           AND NOT EXISTS (SELECT FROM chat_messages k WHERE k.tenant_id = $1 AND k.channel_instance_id = $3 AND k.external_id = $4)
-        RETURNING m.tenant_id, m.id, m.conversation_id
+        RETURNING m.tenant_id, m.id, m.conversation_id, m.status
         "#,
         item.channel.tenant_id.0,
         conversation.0,
@@ -185,5 +185,5 @@ async fn adopt(
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.and_then(|row| ChangedMessage::visible(row.tenant_id, row.id, row.conversation_id)))
+    Ok(row.and_then(|row| MovedMessage::visible(row.tenant_id, row.id, row.conversation_id, &row.status)))
 }

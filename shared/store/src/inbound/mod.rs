@@ -22,7 +22,7 @@ pub use profiles::introduce;
 
 use crate::{StoreError, channel_instances::ChannelRef};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Change, ChannelEvent, ConversationId, EventBody, MessageId, RawEventId, TenantId};
+use domain::{Change, ChannelEvent, ConversationId, DeliveryStatus, EventBody, MessageId, RawEventId, TenantId};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -62,6 +62,22 @@ impl ChangedMessage {
     }
 }
 
+/// A message whose status moved forward.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MovedMessage {
+    pub tenant_id: TenantId,
+    pub id: MessageId,
+    /// What it moved to.
+    pub status: Option<DeliveryStatus>,
+}
+
+impl MovedMessage {
+    /// A row without a conversation waits for its message: nobody sees it.
+    fn visible(tenant: i32, id: Uuid, conversation: Option<Uuid>, status: &str) -> Option<Self> {
+        conversation.map(|_| Self { tenant_id: TenantId(tenant), id: MessageId(id), status: DeliveryStatus::parse(status) })
+    }
+}
+
 /// A person's id on a channel that nobody wrote from before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewIdentity {
@@ -82,8 +98,7 @@ pub struct OverrideSet {
 pub struct Written {
     pub messages: Vec<WrittenMessage>,
     pub overrides: Vec<OverrideSet>,
-    /// Messages whose status moved forward.
-    pub statuses: Vec<ChangedMessage>,
+    pub statuses: Vec<MovedMessage>,
     /// Messages that were edited, revoked or reacted to.
     pub changes: Vec<ChangedMessage>,
     /// Receipts, edits and the like that were written, also those whose message is not there yet.
@@ -109,8 +124,8 @@ impl Written {
             told.entry(message.tenant_id).or_default().push(Change::MessageCreated { message: message.id });
             moved.insert((message.tenant_id, message.conversation_id));
         }
-        for changed in &self.statuses {
-            told.entry(changed.tenant_id).or_default().push(Change::MessageStatus { message: changed.id });
+        for moved in &self.statuses {
+            told.entry(moved.tenant_id).or_default().push(Change::MessageStatus { message: moved.id, status: moved.status });
         }
         for changed in &self.changes {
             told.entry(changed.tenant_id).or_default().push(Change::MessageEdited { message: changed.id });

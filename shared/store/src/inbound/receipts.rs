@@ -1,6 +1,6 @@
 //! Delivery receipts. A receipt may come before its message: then it makes the row, and the message fills it in.
 
-use super::{ChangedMessage, Located, Written, effective_time, of_kind, row_key};
+use super::{Located, MovedMessage, Written, effective_time, of_kind, row_key};
 use crate::StoreError;
 use domain::{EventBody, MessageId, StatusUpdate};
 use sqlx::PgConnection;
@@ -29,7 +29,7 @@ pub(super) async fn advance(conn: &mut PgConnection, items: &[Located], written:
         ON CONFLICT (tenant_id, channel_instance_id, external_id) DO UPDATE
           SET status = excluded.status, errors = coalesce(excluded.errors, m.errors)
           WHERE m.direction <> 'inbound' AND message_status_rank(excluded.status) > message_status_rank(m.status)
-        RETURNING m.tenant_id, m.id, m.conversation_id
+        RETURNING m.tenant_id, m.id, m.conversation_id, m.status
         "#,
         &rows.iter().map(|(item, _)| item.channel.tenant_id.0).collect::<Vec<_>>(),
         &rows.iter().map(|_| MessageId::generate().0).collect::<Vec<_>>(),
@@ -43,13 +43,13 @@ pub(super) async fn advance(conn: &mut PgConnection, items: &[Located], written:
     .fetch_all(conn)
     .await?;
     written.applied += changed.len();
-    let visible = changed.into_iter().filter_map(|row| ChangedMessage::visible(row.tenant_id, row.id, row.conversation_id));
+    let visible = changed.into_iter().filter_map(|row| MovedMessage::visible(row.tenant_id, row.id, row.conversation_id, &row.status));
     written.statuses.extend(visible);
     Ok(())
 }
 
 /// Receipts that carry our own id give their id to a message whose provider's answer was lost, or has not come yet.
-async fn recognise(conn: &mut PgConnection, rows: &[(&Located, &StatusUpdate)]) -> Result<Vec<ChangedMessage>, StoreError> {
+async fn recognise(conn: &mut PgConnection, rows: &[(&Located, &StatusUpdate)]) -> Result<Vec<MovedMessage>, StoreError> {
     let named: Vec<_> = rows.iter().filter_map(|(item, update)| Some((item, update, update.message_id?))).collect();
     if named.is_empty() {
         return Ok(Vec::new());
@@ -62,7 +62,7 @@ async fn recognise(conn: &mut PgConnection, rows: &[(&Located, &StatusUpdate)]) 
           AND m.external_id IS NULL AND m.status IN ('sending', 'unknown')
           AND NOT EXISTS (SELECT FROM chat_messages p WHERE p.tenant_id = u.tenant_id AND p.channel_instance_id = u.channel_instance_id
                                                         AND p.external_id = u.external_id)
-        RETURNING m.tenant_id, m.id, m.conversation_id
+        RETURNING m.tenant_id, m.id, m.conversation_id, m.status
         "#,
         &named.iter().map(|(item, ..)| item.channel.tenant_id.0).collect::<Vec<_>>(),
         &named.iter().map(|(.., id)| id.0).collect::<Vec<_>>(),
@@ -71,5 +71,5 @@ async fn recognise(conn: &mut PgConnection, rows: &[(&Located, &StatusUpdate)]) 
     )
     .fetch_all(conn)
     .await?;
-    Ok(result.into_iter().filter_map(|row| ChangedMessage::visible(row.tenant_id, row.id, row.conversation_id)).collect())
+    Ok(result.into_iter().filter_map(|row| MovedMessage::visible(row.tenant_id, row.id, row.conversation_id, &row.status)).collect())
 }

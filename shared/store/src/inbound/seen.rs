@@ -1,13 +1,12 @@
 //! Receipts for everything up to a moment. The mark is kept: a message that is found sent later gets it too, so the order of arrival does not
 //! matter.
 
-use super::{ChangedMessage, Located, of_kind, row_key};
+use super::{Located, MovedMessage, of_kind, row_key};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
-use domain::{ChannelType, ConversationId, DeliveryStatus, Direction, EventBody, MessageId, TenantId};
+use domain::{ChannelType, DeliveryStatus, Direction, EventBody, MessageId, TenantId};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
-use uuid::Uuid;
 
 /// Delivered and read until.
 type Mark = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
@@ -18,7 +17,7 @@ pub(crate) fn has_marks(kind: ChannelType) -> bool {
 }
 
 /// Keeps the marks and moves the messages before them.
-pub(super) async fn mark(conn: &mut PgConnection, items: &[Located]) -> Result<Vec<ChangedMessage>, StoreError> {
+pub(super) async fn mark(conn: &mut PgConnection, items: &[Located]) -> Result<Vec<MovedMessage>, StoreError> {
     let mut marks: BTreeMap<_, Mark> = BTreeMap::new();
     for (item, seen) in of_kind(items, |body| if let EventBody::SeenUpTo(seen) = body { Some(seen) } else { None }) {
         let Some(id) = &seen.person.user_id else { continue };
@@ -53,7 +52,7 @@ pub(super) async fn mark(conn: &mut PgConnection, items: &[Located]) -> Result<V
         WHERE m.tenant_id = c.tenant_id AND m.conversation_id = c.id AND m.direction = 'outbound' AND m.status IN ('sent', 'delivered')
           AND m.channel_source IN ('facebook', 'instagram')
           AND (m.sent_at <= s.read_until OR m.status = 'sent' AND m.sent_at <= s.delivered_until)
-        RETURNING m.tenant_id, m.id, m.conversation_id AS "conversation_id!"
+        RETURNING m.tenant_id, m.id, m.conversation_id, m.status
         "#,
         &marks.keys().map(|key| key.0).collect::<Vec<_>>(),
         &marks.keys().map(|key| key.1).collect::<Vec<_>>(),
@@ -61,7 +60,7 @@ pub(super) async fn mark(conn: &mut PgConnection, items: &[Located]) -> Result<V
     )
     .fetch_all(conn)
     .await?;
-    Ok(moved.into_iter().map(|row| changed(row.tenant_id, row.id, row.conversation_id)).collect())
+    Ok(moved.into_iter().filter_map(|row| MovedMessage::visible(row.tenant_id, row.id, row.conversation_id, &row.status)).collect())
 }
 
 /// Is it a message to a person whose receipts are such?
@@ -105,8 +104,4 @@ pub(crate) async fn catch_up(conn: &mut PgConnection, messages: &[(TenantId, Mes
     .execute(conn)
     .await?;
     Ok(())
-}
-
-fn changed(tenant: i32, id: Uuid, conversation: Uuid) -> ChangedMessage {
-    ChangedMessage { tenant_id: TenantId(tenant), id: MessageId(id), conversation_id: ConversationId(conversation) }
 }
