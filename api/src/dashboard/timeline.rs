@@ -9,7 +9,7 @@ use serde_json::Value;
 use store::{
     PgConnection, StoreError,
     operator::{
-        journey::{self, JourneyMessage, JourneyRun},
+        journey::{self, JourneyMessage, JourneyRun, Told},
         pauses, reading, search,
         search::JobDetail,
         webhooks,
@@ -78,17 +78,22 @@ pub(super) async fn of(app: &App, message: &JourneyMessage) -> Result<Vec<Step>,
     // What people sent from the business's phone was never ours to send.
     let is_ours = !message.human_override || message.meta.as_ref().is_some_and(|meta| !meta["sent_by"].is_null());
     let mut steps = if message.direction == "outbound" && is_ours { sent(conn, message).await? } else { received(conn, message).await? };
-    for (at, kind) in journey::told(conn, message.tenant_id, message.id, message.created_at - NEAR).await? {
-        let what = match kind.as_str() {
-            "message_created" => "Told to those who watch",
-            "message_status" => "Its status moved, and was told",
-            _ => "It changed, and was told",
-        };
-        steps.push(Step::new(Some(at), what, format!("realtime event {kind}")));
-    }
+    steps.extend(journey::told(conn, message.tenant_id, message.id, message.created_at - NEAR).await?.iter().map(of_told));
     // What is missing stands where it was noticed: after what there is.
     steps.sort_by_key(|step| step.at.unwrap_or(DateTime::<Utc>::MAX_UTC));
     Ok(steps)
+}
+
+/// The version before does not say which status was told.
+fn of_told(told: &Told) -> Step {
+    let what = match (told.kind.as_str(), told.status.as_deref()) {
+        ("message_created", _) => "Told to those who watch".to_owned(),
+        ("message_status", Some("unknown")) => "Told: unknown, it may have been sent".to_owned(),
+        ("message_status", Some(status)) => format!("Told: {status}"),
+        ("message_status", None) => "Its status moved, and was told".to_owned(),
+        _ => "It changed, and was told".to_owned(),
+    };
+    Step::new(Some(told.at), what, format!("realtime event {}", told.kind))
 }
 
 async fn received(conn: &mut PgConnection, message: &JourneyMessage) -> Result<Vec<Step>, StoreError> {

@@ -90,7 +90,7 @@ pub(crate) fn accepts(call: &Received) -> (u16, Value) {
     (200, json!({"messaging_product": "whatsapp", "contacts": [{"input": body["to"], "wa_id": body["to"]}], "messages": [{"id": id}]}))
 }
 
-fn refuses(code: i64) -> (u16, Value) {
+pub(crate) fn refuses(code: i64) -> (u16, Value) {
     (
         400,
         json!({"error": {"message": format!("(#{code}) said"), "type": "OAuthException", "code": code,
@@ -99,7 +99,7 @@ fn refuses(code: i64) -> (u16, Value) {
 }
 
 /// A receipt that carries our id, as all receipts of our messages do.
-fn receipt(id: &str, status: &str) -> String {
+pub(crate) fn receipt(id: &str, status: &str) -> String {
     change(
         NUMBER,
         &json!({"statuses": [{"id": format!("wamid.{id}"), "status": status, "timestamp": "1760000000",

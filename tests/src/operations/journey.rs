@@ -4,9 +4,9 @@ use super::client::Operator;
 use crate::{
     flows::{
         agents::Office,
-        sending::{CUSTOMER, Desk},
+        sending::{CUSTOMER, Desk, receipt, refuses},
     },
-    harness::{App, Database, change, message, text, until},
+    harness::{App, CUT, Database, change, message, text, until},
 };
 use domain::{JobId, TenantId, WorkerId};
 use jobs::{JobError, probe::Probe};
@@ -81,6 +81,41 @@ async fn a_throttled_channel_is_named_as_what_a_message_waits_for() {
     let complaint =
         overview["complaints"].as_array().unwrap().iter().find(|one| one["text"].as_str().unwrap().contains("(130429)")).unwrap();
     assert_eq!(complaint["runbook"], json!("messages-do-not-go-out"));
+}
+
+/// What its journey says that those who watch were told of a message's status.
+async fn told(app: &App, message: &str) -> Vec<String> {
+    let found = steps(app, message).await;
+    let told: Vec<&Value> = found.iter().filter(|step| step["detail"] == "realtime event message_status").collect();
+    assert!(told.iter().all(|step| step["at"].is_string()), "{found:#?}");
+    told.into_iter().map(|step| step["what"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn each_status_that_was_told_is_named_in_order() {
+    let desk = Desk::sending().await;
+    let receive = async |id: &str, status: &str| {
+        assert_eq!(desk.app.webhook(&receipt(id, status)).await, 200);
+        desk.app.drain().await;
+    };
+    let read = desk.say(CUSTOMER, "your parcel is on its way").await;
+    desk.until_status(&read, "sent").await;
+    receive(&read, "delivered").await;
+    receive(&read, "read").await;
+    assert_eq!(told(&desk.app, &read).await, ["Told: sent", "Told: delivered", "Told: read"]);
+    desk.provider.script(|_| (CUT, Value::Null));
+    let lost = desk.say(CUSTOMER, "lost").await;
+    desk.until_status(&lost, "unknown").await;
+    receive(&lost, "delivered").await;
+    assert_eq!(told(&desk.app, &lost).await, ["Told: unknown, it may have been sent", "Told: sent", "Told: delivered"]);
+    desk.provider.script(|_| refuses(131_047));
+    let refused = desk.say(CUSTOMER, "too late").await;
+    desk.until_status(&refused, "failed").await;
+    assert_eq!(told(&desk.app, &refused).await, ["Told: failed"]);
+    // As the version before writes them.
+    let without = "(SELECT jsonb_agg(event - 'status') FROM jsonb_array_elements(events) e(event))";
+    desk.app.db.run(&format!("UPDATE realtime_events SET events = {without} WHERE events <> '[]'")).await;
+    assert_eq!(told(&desk.app, &read).await, ["Its status moved, and was told"; 3]);
 }
 
 #[tokio::test]

@@ -249,25 +249,31 @@ pub async fn people(
     Ok((escalations, until))
 }
 
-/// What was told of a message to those who watch, in the hour that this is kept: `message_created`, `message_status`, `message_edited`.
-pub async fn told(
-    conn: &mut PgConnection,
-    tenant: i32,
-    message: Uuid,
-    since: DateTime<Utc>,
-) -> Result<Vec<(DateTime<Utc>, String)>, StoreError> {
-    let rows = sqlx::query!(
+/// What those who watch were told of a message.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub at: DateTime<Utc>,
+    /// `message_created`, `message_status`, `message_edited`.
+    pub kind: String,
+    /// What a `message_status` moved to, where it says so.
+    pub status: Option<String>,
+}
+
+/// What was told of a message, in its order, in the hour that this is kept.
+pub async fn told(conn: &mut PgConnection, tenant: i32, message: Uuid, since: DateTime<Utc>) -> Result<Vec<Told>, StoreError> {
+    Ok(sqlx::query_as!(
+        Told,
         r#"
-        SELECT r.at, e.event ->> 'kind' AS "kind!"
+        SELECT r.at, e.event ->> 'kind' AS "kind!", e.event ->> 'status' AS status
         FROM (SELECT * FROM realtime_events WHERE tenant_id = $1 ORDER BY tenant_id, xid DESC, id DESC LIMIT 5000) r
-        CROSS JOIN LATERAL jsonb_array_elements(r.events) e(event)
-        WHERE r.at >= $3 AND r.events @> jsonb_build_array(jsonb_build_object('message', $2::text)) AND e.event ->> 'message' = $2 ORDER BY r.at LIMIT 20
+        CROSS JOIN LATERAL jsonb_array_elements(r.events) WITH ORDINALITY e(event, place)
+        WHERE r.at >= $3 AND r.events @> jsonb_build_array(jsonb_build_object('message', $2::text)) AND e.event ->> 'message' = $2
+        ORDER BY r.at, r.xid, r.id, e.place LIMIT 20
         "#,
         tenant,
         message.to_string(),
         since
     )
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.at, row.kind)).collect())
+    .await?)
 }
