@@ -293,9 +293,9 @@ pub async fn close(conn: &mut PgConnection, tenant: TenantId, id: MessageId, why
                           CASE status WHEN 'sending' THEN 'It may or may not have arrived: ' ELSE 'It was not sent: ' END || $3))
            WHERE tenant_id = $1 AND id = $2 AND status IN ('pending', 'sending')
              AND NOT EXISTS (SELECT FROM jobs WHERE kind = 'send_outbound' AND idempotency_key = $2::text)
-           RETURNING tenant_id, id)
+           RETURNING tenant_id, id, status)
          INSERT INTO realtime_events (tenant_id, events)
-         SELECT tenant_id, jsonb_build_array(jsonb_build_object('kind', 'message_status', 'message', id)) FROM updated",
+         SELECT tenant_id, jsonb_build_array(jsonb_build_object('kind', 'message_status', 'message', id, 'status', status)) FROM updated",
         tenant.0,
         id.0,
         why

@@ -104,7 +104,7 @@ pub(crate) async fn retry_some(
           RETURNING m.tenant_id, m.id, m.status),
         told AS (
           INSERT INTO realtime_events (tenant_id, events)
-          SELECT tenant_id, jsonb_agg(jsonb_build_object('kind', 'message_status', 'message', id)) FROM waiting GROUP BY tenant_id)
+          SELECT tenant_id, jsonb_agg(jsonb_build_object('kind', 'message_status', 'message', id, 'status', status)) FROM waiting GROUP BY tenant_id)
         SELECT (SELECT count(*) FROM picked) AS "examined!", (SELECT count(*) FROM queued) AS "affected!",
                (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last
         "#,
