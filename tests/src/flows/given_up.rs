@@ -124,19 +124,18 @@ async fn buried(office: &mut Office) -> (String, String, String) {
     let request = office.app.request("POST", "/api/contacts/import/csv").bearer_auth(&office.ann.token);
     let request = request.header("content-type", "multipart/form-data; boundary=x").body(form);
     let import = office.app.send(request).await.expect(202)["data"]["id"].as_str().unwrap().to_owned();
-    // An older version's job is over already; a newer one counts.
     office.ingest(&[&document]).await;
     office.until_count("jobs WHERE kind IN ('send_outbound', 'run_auto_reply', 'ingest_document', 'import_contacts')", 6).await;
-    office
-        .app
-        .db
-        .run(
-            "UPDATE jobs SET state = 'running', locked_by = gen_random_uuid(), attempt = 1, crashes = 3
-             WHERE kind IN ('send_outbound', 'run_auto_reply', 'ingest_document', 'import_contacts')",
-        )
-        .await;
+    let die = async |which: &str| {
+        let died = "UPDATE jobs SET state = 'running', locked_by = gen_random_uuid(), attempt = 1, crashes = 3 WHERE";
+        office.app.db.run(&format!("{died} {which}")).await;
+    };
+    die("kind IN ('send_outbound', 'run_auto_reply', 'import_contacts') OR kind = 'ingest_document' AND args ->> 'version' = '1'").await;
+    office.until_count("jobs_dead", 5).await;
     assert!(office.app.switchboard(&["jobs", "resume", "chores"], &[], "").status.success());
-    office.until_count("jobs_dead", 6).await;
+    office.until_count("jobs_done WHERE kind = 'close_unfinished'", 5).await;
+    assert_eq!(office.document(&document).await["status"], "queued", "the newer version's job lives");
+    die("kind = 'ingest_document'").await;
     office.until_count("jobs_done WHERE kind = 'close_unfinished'", 6).await;
     (message, document, import)
 }
