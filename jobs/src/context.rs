@@ -159,6 +159,15 @@ impl JobContext {
         Ok(self.services.relaxed.begin().await?)
     }
 
+    /// Fails if the job is somebody else's by now. If it is not, nobody takes it away before the transaction ends: for effects that are committed before
+    /// the job's end.
+    pub async fn hold(&self, conn: &mut PgConnection) -> Result<(), JobError> {
+        match self.only_job() {
+            Some(job) if ledger::hold(conn, self.worker, job).await? => Ok(()),
+            _ => Err(JobError::Fenced),
+        }
+    }
+
     /// Writes follow-up jobs in the transaction of the effects; the feeder hears of them after the commit.
     pub async fn enqueue(&self, conn: &mut PgConnection, jobs: &[NewJob]) -> Result<(), StoreError> {
         ledger::enqueue(conn, jobs).await?;

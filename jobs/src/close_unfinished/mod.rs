@@ -8,7 +8,7 @@ use crate::{
     run_auto_reply::RunAutoReply, send_outbound::SendOutbound,
 };
 use chrono::TimeDelta;
-use domain::Change;
+use domain::{Change, ConversationId, JobId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
@@ -26,6 +26,7 @@ const MOST_MESSAGES: i64 = 20;
 /// The job that is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloseUnfinished {
+    pub job_id: JobId,
     pub kind: String,
     pub args: Value,
     /// `cancelled`, or the class of its last error.
@@ -51,8 +52,7 @@ impl Job for CloseUnfinished {
         } else if let Some(job) = self.of::<IngestDocument>() {
             knowledge::close(&mut tx, tenant, job.document_id, job.version, why).await?;
         } else if let Some(job) = self.of::<ImportContacts>() {
-            // One that was cancelled does not come back, so its file is not kept.
-            contact_imports::close(&mut tx, tenant, job.import_id, why, self.class != CANCELLED).await?;
+            contact_imports::close(&mut tx, tenant, job.import_id, why, self.job_id).await?;
         } else if let Some(job) = self.of::<RunAutoReply>() {
             call_a_person(&mut tx, ctx, &job, why).await?;
         }
@@ -60,12 +60,10 @@ impl Job for CloseUnfinished {
     }
 }
 
-const CANCELLED: &str = "cancelled";
-
 /// For people of the tenant; what exactly went wrong is kept with the job.
 fn reason(class: &str) -> &'static str {
     match class {
-        CANCELLED => "an operator cancelled it",
+        "cancelled" => "an operator cancelled it",
         "crashed" => "the process that worked on it died",
         "timed_out" => "it took too long",
         _ => "something is wrong on our side",
@@ -90,9 +88,8 @@ async fn call_a_person(conn: &mut PgConnection, ctx: &JobContext, job: &RunAutoR
     }
     let conversation = waiting.conversation;
     // The next job answers all that waits, and without an agent nobody was to.
-    if unfinished::is_live(conn, RunAutoReply::KIND, &job.conversation_id.to_string()).await?
-        || answering::find(conn, tenant).await?.is_none()
-    {
+    let keys = [job.conversation_id, conversation].map(|id: ConversationId| id.to_string());
+    if unfinished::is_live(conn, RunAutoReply::KIND, &keys).await? || answering::find(conn, tenant).await?.is_none() {
         return Ok(());
     }
     let reason = format!("The agent could not answer: {why}");

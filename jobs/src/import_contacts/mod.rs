@@ -39,6 +39,7 @@ impl Job for ImportContacts {
     async fn run(self, ctx: &JobContext) -> Result<Done, JobError> {
         let Self { tenant_id: tenant, import_id: import } = self;
         let mut tx = ctx.begin().await?;
+        ctx.hold(&mut tx).await?;
         let file = contact_imports::begin(&mut tx, tenant, import).await?;
         let rows = match file.map(read).transpose() {
             Ok(rows) => rows.unwrap_or_default(),
@@ -59,7 +60,8 @@ impl Job for ImportContacts {
             let written = match write(&mut tx, tenant, read, next).await {
                 Err(StoreError::Data(error)) => {
                     drop(tx);
-                    let problem = format!("rows {} to {} are refused by the database: {error}", read + 1, read + next.len());
+                    tracing::error!(%import, %error, "the database refuses rows of an import");
+                    let problem = format!("rows {} to {} cannot be stored", read + 1, read + next.len());
                     let mut tx = ctx.begin().await?;
                     contact_imports::fail(&mut tx, tenant, import, &problem).await?;
                     return ctx.commit(tx).await;

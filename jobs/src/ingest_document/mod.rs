@@ -43,9 +43,10 @@ pub fn job_for(tenant: TenantId, document_id: DocumentId, version: i32) -> NewJo
 }
 
 async fn run(job: &IngestDocument, ctx: &JobContext) -> Result<Done, JobError> {
-    let mut conn = ctx.services.pool.acquire().await.map_err(StoreError::from)?;
-    let begun = knowledge::begin(&mut conn, ctx.tenant, job.document_id, job.version).await?;
-    drop(conn);
+    let mut tx = ctx.begin().await?;
+    ctx.hold(&mut tx).await?;
+    let begun = knowledge::begin(&mut tx, ctx.tenant, job.document_id, job.version).await?;
+    tx.commit().await.map_err(StoreError::from)?;
     let Some(document) = begun else { return Ok(Done::WITHOUT_EFFECTS) };
     let pages = match read(ctx, &document).await {
         Ok(Ok(pages)) => pages,

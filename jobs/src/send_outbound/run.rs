@@ -18,7 +18,7 @@ use store::{
     PgConnection, PoolConnection, StoreError,
     channels::{self as stored_channels, Report},
     operator::pauses,
-    sending::{self, Accepted, Begun, Held, Unsent, Waiting},
+    sending::{self, Accepted, Begun, Held, Waiting},
 };
 
 /// How long messages wait for a provider that is away, or for a channel that somebody must see to.
@@ -65,11 +65,16 @@ pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobErro
     if message.accepted {
         return Ok(Done::WITHOUT_EFFECTS);
     }
-    if message.status == "sending" {
-        let refusal = Refusal::give_up("The connection broke off while this was being sent: it may or may not have arrived");
-        return this.end(End::Unknown { errors: refusal.errors() }).await;
+    match message.status.as_str() {
+        "sending" => {
+            let refusal = Refusal::give_up("The connection broke off while this was being sent: it may or may not have arrived");
+            return this.end(End::Unknown { errors: refusal.errors() }).await;
+        }
+        "pending" => {}
+        // Its job was put back.
+        "failed" => this.revive().await?,
+        _ => return Ok(Done::WITHOUT_EFFECTS),
     }
-    let Some(seen) = Unsent::parse(&message.status) else { return Ok(Done::WITHOUT_EFFECTS) };
     if message.overtaken {
         let refusal = Refusal::give_up("A person wrote before the agent's answer went out, so it did not");
         return this.end(End::Failed { errors: refusal.errors() }).await;
@@ -95,7 +100,7 @@ pub(super) async fn run(id: MessageId, ctx: &JobContext) -> Result<Done, JobErro
         let why = "channel sends as fast as its provider takes messages";
         return this.wait(delay, why, "The channel sends more than its provider takes").await;
     }
-    let Some(begun) = ctx.services.sends.begin((ctx.tenant, id, seen)).await? else { return Err(JobError::Snooze(Duration::from_secs(1))) };
+    let Some(begun) = ctx.services.sends.begin((ctx.tenant, id)).await? else { return Err(JobError::Snooze(Duration::from_secs(1))) };
     Box::pin(this.send(begun, pass)).await
 }
 
@@ -118,6 +123,13 @@ async fn connection(ctx: &JobContext) -> Result<PoolConnection, StoreError> {
 }
 
 impl Sending<'_> {
+    async fn revive(&self) -> Result<(), JobError> {
+        let mut tx = self.ctx.begin().await?;
+        self.ctx.hold(&mut tx).await?;
+        sending::revive(&mut tx, self.ctx.tenant, self.id).await?;
+        Ok(tx.commit().await.map_err(StoreError::from)?)
+    }
+
     /// The message is `sending`.
     async fn send(&self, begun: Begun, pass: Pass) -> Result<Done, JobError> {
         let secrets = begun.secrets.clone();

@@ -5,7 +5,7 @@ use domain::{JobId, MessageId, TenantId, WorkerId};
 use std::{collections::BTreeMap, time::Duration};
 use store::{
     PgConnection, PgPool, StoreError, ledger,
-    sending::{self, Accepted, Begun, Unsent, Waiting},
+    sending::{self, Accepted, Begun, Waiting},
 };
 
 /// Sends in one statement.
@@ -14,14 +14,13 @@ const GROUP: usize = 128;
 const GATHER: Duration = Duration::from_millis(8);
 
 type Key = (TenantId, MessageId);
-type Seen = (TenantId, MessageId, Unsent);
 
 /// What a process's sends ask the database.
 #[derive(Debug)]
 pub struct Statements {
     pool: PgPool,
     look: Together<Key, Option<Waiting>>,
-    begin: Together<Seen, Option<Begun>>,
+    begin: Together<Key, Option<Begun>>,
     accept: Together<Ending, ()>,
 }
 
@@ -41,11 +40,11 @@ impl Statements {
             pool: pool.clone(),
             look: Together::start(GROUP, GATHER, move |keys: Vec<Key>| {
                 let pool = for_look.clone();
-                async move { found(keys.iter().map(|key| key.1), store::within(answer_within, look(&pool, &keys)).await) }
+                async move { found(&keys, store::within(answer_within, look(&pool, &keys)).await) }
             }),
-            begin: Together::start(GROUP, GATHER, move |seen: Vec<Seen>| {
+            begin: Together::start(GROUP, GATHER, move |keys: Vec<Key>| {
                 let pool = for_begin.clone();
-                async move { found(seen.iter().map(|message| message.1), store::within(answer_within, begin(&pool, &seen)).await) }
+                async move { found(&keys, store::within(answer_within, begin(&pool, &keys)).await) }
             }),
             accept: Together::start(GROUP, GATHER, move |endings: Vec<Ending>| {
                 let pool = for_accept.clone();
@@ -62,10 +61,10 @@ impl Statements {
         }
     }
 
-    pub(super) async fn begin(&self, seen: Seen) -> Result<Option<Begun>, StoreError> {
-        match self.begin.ask(seen).await {
+    pub(super) async fn begin(&self, key: Key) -> Result<Option<Begun>, StoreError> {
+        match self.begin.ask(key).await {
             Some(begun) => Ok(begun),
-            None => Ok(begin(&self.pool, &[seen]).await?.remove(&seen.1)),
+            None => Ok(begin(&self.pool, &[key]).await?.remove(&key.1)),
         }
     }
 
@@ -76,16 +75,16 @@ impl Statements {
     }
 }
 
-fn found<A>(asked: impl Iterator<Item = MessageId>, rows: Result<BTreeMap<MessageId, A>, StoreError>) -> Vec<Option<A>> {
-    rows.map_or(Vec::new(), |mut rows| asked.map(|id| rows.remove(&id)).collect())
+fn found<A>(keys: &[Key], rows: Result<BTreeMap<MessageId, A>, StoreError>) -> Vec<Option<A>> {
+    rows.map_or(Vec::new(), |mut rows| keys.iter().map(|key| rows.remove(&key.1)).collect())
 }
 
 async fn look(pool: &PgPool, keys: &[Key]) -> Result<BTreeMap<MessageId, Waiting>, StoreError> {
     sending::look_at(&mut *pool.acquire().await?, keys).await
 }
 
-async fn begin(pool: &PgPool, seen: &[Seen]) -> Result<BTreeMap<MessageId, Begun>, StoreError> {
-    sending::begin(&mut *pool.acquire().await?, seen).await
+async fn begin(pool: &PgPool, keys: &[Key]) -> Result<BTreeMap<MessageId, Begun>, StoreError> {
+    sending::begin(&mut *pool.acquire().await?, keys).await
 }
 
 /// What providers took is true also of messages whose jobs are somebody else's by now, or were cancelled: only their jobs stay as they are.

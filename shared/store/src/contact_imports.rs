@@ -2,7 +2,7 @@
 
 use crate::StoreError;
 use chrono::{DateTime, Utc};
-use domain::{ContactImportId, TenantId, UserId};
+use domain::{ContactImportId, JobId, TenantId, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -177,16 +177,17 @@ pub async fn fail(conn: &mut PgConnection, tenant: TenantId, id: ContactImportId
     Ok(())
 }
 
-/// Its job was given up, so that nobody goes on with it, unless it was put back since.
-pub async fn close(conn: &mut PgConnection, tenant: TenantId, id: ContactImportId, why: &str, keep_file: bool) -> Result<(), StoreError> {
+/// Its job was given up, so that nobody goes on with it, unless it was put back since. The file is kept as long as the job may be.
+pub async fn close(conn: &mut PgConnection, tenant: TenantId, id: ContactImportId, why: &str, job: JobId) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE contact_imports SET status = 'failed', error = 'It was not finished: ' || $3, finished_at = now(), file = CASE WHEN $4 THEN file END
+        "UPDATE contact_imports SET status = 'failed', error = 'It was not finished: ' || $3, finished_at = now(), 
+                file = CASE WHEN EXISTS (SELECT FROM jobs_dead WHERE id = $4) THEN file END
          WHERE tenant_id = $1 AND id = $2 AND status IN ('pending', 'running')
            AND NOT EXISTS (SELECT FROM jobs WHERE kind = 'import_contacts' AND idempotency_key = $2::text)",
         tenant.0,
         id.0,
         why,
-        keep_file
+        job.0
     )
     .execute(conn)
     .await?;

@@ -189,11 +189,12 @@ pub async fn fail(conn: &mut PgConnection, tenant: TenantId, id: DocumentId, ver
     Ok(())
 }
 
-/// The job of this version was given up, so that nobody ingests it. What was there before stays.
+/// The job of this version was given up, so that nobody ingests it, unless it was put back since. What was there before stays.
 pub async fn close(conn: &mut PgConnection, tenant: TenantId, id: DocumentId, version: i32, why: &str) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE knowledge_documents SET status = 'failed', error = 'It was not read: ' || $4, updated_at = now()
-         WHERE tenant_id = $1 AND id = $2 AND version = $3 AND status IN ('queued', 'ingesting')",
+         WHERE tenant_id = $1 AND id = $2 AND version = $3 AND status IN ('queued', 'ingesting')
+           AND NOT EXISTS (SELECT FROM jobs WHERE kind = 'ingest_document' AND ordering_key = $2::text AND args ->> 'version' = $3::int4::text)",
         tenant.0,
         id.0,
         version,

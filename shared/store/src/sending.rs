@@ -38,31 +38,6 @@ pub enum Held {
     InError,
 }
 
-/// How a message was seen that nobody has sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unsent {
-    Pending,
-    Failed,
-}
-
-impl Unsent {
-    /// `None`: it is being sent, or was.
-    pub fn parse(status: &str) -> Option<Self> {
-        match status {
-            "pending" => Some(Self::Pending),
-            "failed" => Some(Self::Failed),
-            _ => None,
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 /// A message that is `sending` now.
 #[derive(Clone, Debug)]
 pub struct Begun {
@@ -141,20 +116,27 @@ pub async fn look_at(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]
     Ok(waiting.collect())
 }
 
-/// Makes messages `sending` that are as they were seen, `pending`, or `failed` without ever having been accepted. Left out: those that are not, or
-/// whose channel cannot send. So nobody whose job is given up meanwhile begins with one that was said not to be sent.
-pub async fn begin(conn: &mut PgConnection, messages: &[(TenantId, MessageId, Unsent)]) -> Result<BTreeMap<MessageId, Begun>, StoreError> {
-    let (mut tenants, mut ids, mut statuses) = (Vec::new(), Vec::new(), Vec::new());
-    for (tenant, id, status) in messages {
-        tenants.push(tenant.0);
-        ids.push(id.0);
-        statuses.push(status.as_str());
-    }
+/// A message that failed without ever having been accepted is to be sent all the same: `pending` again. The caller holds its job.
+pub async fn revive(conn: &mut PgConnection, tenant: TenantId, id: MessageId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE chat_messages SET status = 'pending', errors = NULL WHERE tenant_id = $1 AND id = $2 AND status = 'failed' AND external_id IS NULL",
+        tenant.0,
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Makes messages `sending` that are `pending`. Left out: those that are not (whoever was told that one failed is not deceived by a run that stalled), or
+/// whose channel cannot send.
+pub async fn begin(conn: &mut PgConnection, messages: &[(TenantId, MessageId)]) -> Result<BTreeMap<MessageId, Begun>, StoreError> {
+    let (tenants, ids) = columns(messages);
     let rows = sqlx::query!(
         r#"
         UPDATE chat_messages m SET status = 'sending', errors = NULL
-        FROM unnest($1::int4[], $2::uuid[], $3::text[]) w(tenant_id, id, status)
-        WHERE m.tenant_id = w.tenant_id AND m.id = w.id AND m.status = w.status AND m.external_id IS NULL
+        FROM unnest($1::int4[], $2::uuid[]) w(tenant_id, id)
+        WHERE m.tenant_id = w.tenant_id AND m.id = w.id AND m.status = 'pending' AND m.external_id IS NULL
           AND (SELECT ch.status FROM channel_instances ch WHERE ch.tenant_id = m.tenant_id AND ch.id = m.channel_instance_id) <> 'ERROR'
         -- Looked up row by row: a join of so many tables is planned badly where they are new.
         RETURNING m.id, m.message_type, m.content, m.media, m.reply_to, coalesce(m.meta, '{}') AS "meta!", m.human_override,
@@ -173,8 +155,7 @@ pub async fn begin(conn: &mut PgConnection, messages: &[(TenantId, MessageId, Un
                         ORDER BY i.created_at DESC, i.external_id) AS "identities!"
         "#,
         &tenants,
-        &ids,
-        &statuses as _
+        &ids
     )
     .fetch_all(conn)
     .await?;
@@ -285,6 +266,10 @@ pub async fn gave_up(conn: &mut PgConnection, tenant: TenantId, id: MessageId, s
 
 /// Its job was given up, so that nobody sends it, unless it was put back since. One that is `sending` may have arrived. Told to those who watch.
 pub async fn close(conn: &mut PgConnection, tenant: TenantId, id: MessageId, why: &str) -> Result<(), StoreError> {
+    // Held first, so that a job that is just put back is seen by the next statement.
+    sqlx::query!("SELECT id FROM chat_messages WHERE tenant_id = $1 AND id = $2 FOR UPDATE", tenant.0, id.0)
+        .fetch_optional(&mut *conn)
+        .await?;
     sqlx::query!(
         "WITH updated AS (
            UPDATE chat_messages

@@ -5,18 +5,26 @@ use super::{
     knowledge::model_and_embeddings,
     sending::{CUSTOMER, Desk, NUMBER},
 };
-use crate::harness::{App, text_to, until};
+use crate::harness::{ADMIN_TOKEN, App, SENDING, text_to, until};
+use domain::{JobId, MessageId, TenantId, WorkerId};
+use futures::future::join_all;
 use serde_json::{Value, json};
+use store::{ledger, sending};
 
 const QUEUES: [&str; 4] = ["outbound", "agents", "documents", "chores"];
 /// A person answers them, so no agent does.
 const OTHER: &str = "15551230002";
 
+/// The operator cancels a job.
+async fn try_cancel(app: &App, job: &str) -> u16 {
+    let request = app.request("POST", &format!("/api/ops/jobs/{job}/cancel")).header("x-admin-token", ADMIN_TOKEN);
+    app.send(request.json(&json!({"reason": "not needed"}))).await.status
+}
+
 /// The operator cancels the job of a message.
 async fn cancel(app: &App, message: &str) {
-    let id = app.db.text(&format!("SELECT id::text FROM jobs WHERE idempotency_key = '{message}'")).await;
-    let request = app.request("POST", &format!("/api/ops/jobs/{id}/cancel")).header("x-admin-token", crate::harness::ADMIN_TOKEN);
-    app.send(request.json(&json!({"reason": "not needed"}))).await.expect(200);
+    let job = app.db.text(&format!("SELECT id::text FROM jobs WHERE idempotency_key = '{message}'")).await;
+    assert_eq!(try_cancel(app, &job).await, 200);
 }
 
 async fn reason(app: &App, message: &str) -> String {
@@ -38,7 +46,7 @@ async fn a_message_whose_job_is_cancelled_before_it_runs_is_not_sent_and_says_so
     assert_eq!(reason(&desk.app, &first).await, "It was not sent: an operator cancelled it");
     assert_eq!((told(&desk.app, &first).await, told(&desk.app, &second).await), (1, 0));
     assert_eq!(desk.shown(&first).await["status"], "FAILED");
-    desk.app.start_worker(crate::harness::SENDING).await;
+    desk.app.start_worker(SENDING).await;
     desk.until_status(&second, "sent").await;
     desk.until_idle().await;
     assert_eq!(desk.provider.received().len(), 1, "the cancelled one reached nobody");
@@ -73,11 +81,13 @@ async fn of_many_that_are_cancelled_while_they_are_sent_none_is_left_in_between(
         desk.say(phone, "two").await;
     }
     until("some are on their way", async || desk.provider.received().len() >= 10).await;
-    let cancelled = async {
-        assert!(desk.app.switchboard(&["jobs", "cancel", "--all", "--queue", "outbound", "--yes"], &[], "").status.success());
-    };
+    let mut jobs = desk.app.db.texts("SELECT id::text FROM jobs WHERE queue = 'outbound' ORDER BY id").await;
+    let rest = jobs.split_off(20);
+    let cancelled = join_all(jobs.iter().map(|job| try_cancel(&desk.app, job))).await;
+    assert!(cancelled.contains(&200), "{cancelled:?}");
+    // The others while the provider answers.
     let answered = async { desk.provider.answer(true) };
-    tokio::join!(cancelled, answered);
+    tokio::join!(join_all(rest.iter().map(|job| try_cancel(&desk.app, job))), answered);
     until("nothing waits", async || desk.app.db.count("SELECT count(*) FROM jobs WHERE queue IN ('outbound', 'chores')").await == 0).await;
     assert_eq!(desk.app.db.count("SELECT count(*) FROM chat_messages WHERE status IN ('pending', 'sending')").await, 0);
     let called: Vec<String> = desk
@@ -96,6 +106,61 @@ async fn of_many_that_are_cancelled_while_they_are_sent_none_is_left_in_between(
         assert!(allowed.contains(&status), "{row}");
     }
     assert!(desk.app.db.count("SELECT count(*) FROM chat_messages WHERE status = 'failed'").await > 0);
+}
+
+#[tokio::test]
+async fn what_is_put_back_is_not_closed_and_what_was_closed_is_not_begun() {
+    let desk = Box::pin(Desk::open()).await;
+    let message = desk.say(CUSTOMER, "one").await;
+    let closing = async || {
+        let args = json!({"job_id": uuid::Uuid::now_v7(), "kind": "send_outbound", "args": {"message_id": message}, "class": "crashed"});
+        let new = "INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, args) SELECT gen_random_uuid(), 'close_unfinished', 'chores', tenant_id, 5";
+        desk.app.db.run(&format!("{new}, '{args}' FROM chat_messages WHERE id = '{message}'")).await;
+        desk.app.drain().await;
+    };
+    closing().await;
+    assert_eq!(desk.stored_status(&message).await, "pending", "its job lives");
+    desk.app.db.run("DELETE FROM jobs WHERE queue = 'outbound'").await;
+    closing().await;
+    assert_eq!((desk.stored_status(&message).await.as_str(), told(&desk.app, &message).await), ("failed", 1));
+    closing().await;
+    assert_eq!(told(&desk.app, &message).await, 1);
+    // A run that stalled since it saw the message pending comes too late.
+    let tenant = desk.app.db.count("SELECT max(tenant_id)::int8 FROM chat_messages").await;
+    let this = (TenantId(tenant.try_into().unwrap()), MessageId(message.parse().unwrap()));
+    let mut conn = desk.app.db.pool().acquire().await.unwrap();
+    assert!(sending::begin(&mut conn, &[this]).await.unwrap().is_empty());
+    sending::revive(&mut conn, this.0, this.1).await.unwrap();
+    assert_eq!(sending::begin(&mut conn, &[this]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_worker_holds_only_its_own_job() {
+    let app = App::start_api_only().await;
+    let (job, worker) = (JobId::generate(), WorkerId::generate());
+    app.db
+        .run(&format!(
+            "INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, args, state, locked_by, attempt) VALUES ('{job}', 'probe', 'probes', 1, 5, '{{}}', 'running', '{worker}', 1)"
+        ))
+        .await;
+    let mut conn = app.db.pool().acquire().await.unwrap();
+    assert!(ledger::hold(&mut conn, worker, job).await.unwrap());
+    assert!(!ledger::hold(&mut conn, WorkerId::generate(), job).await.unwrap());
+    assert!(!ledger::hold(&mut conn, worker, JobId::generate()).await.unwrap());
+}
+
+#[tokio::test]
+async fn cancelling_twice_does_not_cancel_what_closes_the_rest() {
+    let desk = Box::pin(Desk::open()).await;
+    assert!(desk.app.switchboard(&["jobs", "pause", "chores"], &[], "").status.success());
+    let message = desk.say(CUSTOMER, "one").await;
+    let tenant = desk.app.db.text("SELECT max(tenant_id)::text FROM chat_messages").await;
+    for _ in 0..2 {
+        assert!(desk.app.switchboard(&["jobs", "cancel", "--all", "--tenant", &tenant, "--yes"], &[], "").status.success());
+    }
+    assert_eq!(desk.app.db.texts("SELECT kind FROM jobs").await, ["close_unfinished"]);
+    assert!(desk.app.switchboard(&["jobs", "resume", "chores"], &[], "").status.success());
+    desk.until_status(&message, "failed").await;
 }
 
 #[tokio::test]

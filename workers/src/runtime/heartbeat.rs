@@ -1,7 +1,7 @@
 //! Saying that this process lives; hearing what operators want cancelled; giving back what it holds without knowing.
 
 use super::Runtime;
-use domain::WorkerId;
+use domain::{JobId, WorkerId};
 use std::{
     collections::BTreeSet,
     sync::{Arc, PoisonError},
@@ -9,7 +9,7 @@ use std::{
 };
 use store::{
     OwnConnection, StoreError,
-    ledger::{self, Delay, Run, WorkerRow},
+    ledger::{self, Delay, Run, WorkerRow, unfinished},
 };
 
 /// How many beats pass between looks at what the ledger thinks this process runs.
@@ -89,8 +89,13 @@ async fn give_back_unknown(runtime: &Runtime, worker: WorkerId, before: &BTreeSe
         unknown.intersection(before).map(|run| Delay { run: *run, after: None, free: true, suspect: false, error: None }).collect();
     if !lost.is_empty() {
         tracing::warn!(jobs = lost.len(), "giving back jobs whose claim was never answered");
-        let mut conn = runtime.control.acquire().await?;
-        ledger::delay(&mut conn, worker, &lost).await?;
+        let mut tx = runtime.control.begin().await?;
+        ledger::delay(&mut tx, worker, &lost).await?;
+        // What was to be cancelled is not given back.
+        let ids: Vec<JobId> = lost.iter().map(|delay| delay.run.id).collect();
+        let cancelled = ledger::cancel(&mut tx, worker, &ids).await?;
+        unfinished::close(&mut tx, &cancelled).await?;
+        tx.commit().await?;
     }
     Ok(unknown)
 }

@@ -15,5 +15,5 @@ pub use depth::{DEPTH_CAP, Depth, dead_letters, depth, is_behind};
 pub use enqueue::{NewJob, enqueue};
 pub use feed::{FeedPosition, Lane, ReadyJob, SuspectJob, heads, lanes, last_position, promote_due, suspects};
 pub use rescue::{Rescued, rescue};
-pub use settle::{Burial, Delay, bury, cancel, complete, delay, release};
+pub use settle::{Burial, Delay, bury, cancel, complete, delay, hold, release};
 pub use workers::{Held, WorkerRow, cancel_requests, heartbeat, held, live_slots, register_worker, running, unregister_worker};

@@ -33,6 +33,12 @@ pub struct Burial {
     pub error: Value,
 }
 
+/// Is the job still this worker's? If so, nobody takes it away before the transaction ends.
+pub async fn hold(conn: &mut PgConnection, worker: WorkerId, id: JobId) -> Result<bool, StoreError> {
+    let held = sqlx::query_scalar!("SELECT id FROM jobs WHERE id = $1 AND locked_by = $2 FOR SHARE", id.0, worker.0);
+    Ok(held.fetch_optional(conn).await?.is_some())
+}
+
 /// Moves finished jobs to `jobs_done`. Returns those that were still this worker's.
 ///
 /// `ordered`: some of them have an ordering key, so their successors become ready.

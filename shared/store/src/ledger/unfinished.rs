@@ -22,10 +22,10 @@ pub async fn close(conn: &mut PgConnection, ids: &[JobId]) -> Result<(), StoreEr
     }
     let ended = sqlx::query!(
         r#"
-        SELECT tenant_id AS "tenant_id!", kind AS "kind!", args AS "args!", split_part(fingerprint, ':', 2) AS "class!", trace
+        SELECT id AS "id!", tenant_id AS "tenant_id!", kind AS "kind!", args AS "args!", split_part(fingerprint, ':', 2) AS "class!", trace
         FROM jobs_dead WHERE id = ANY($1) AND kind = ANY($2)
         UNION ALL
-        SELECT tenant_id, kind, args, 'cancelled', trace FROM jobs_done
+        SELECT id, tenant_id, kind, args, 'cancelled', trace FROM jobs_done
         WHERE finished_on >= (ledger_now() AT TIME ZONE 'utc')::date - 1 AND id = ANY($1) AND kind = ANY($2) AND state = 'cancelled'
         "#,
         &ids.iter().map(|id| id.0).collect::<Vec<_>>(),
@@ -40,14 +40,15 @@ pub async fn close(conn: &mut PgConnection, ids: &[JobId]) -> Result<(), StoreEr
             kind: CLOSE_UNFINISHED,
             queue: CLOSE_UNFINISHED_QUEUE,
             tenant_id: TenantId(job.tenant_id),
-            priority: 0,
+            // Somebody waits already.
+            priority: -1,
             run_at: None,
             ordering_key: None,
             weight: 1,
             max_attempts: CLOSE_UNFINISHED_ATTEMPTS,
             idempotency_key: None,
             trace: job.trace,
-            args: json!({"kind": job.kind, "args": job.args, "class": job.class}),
+            args: json!({"job_id": job.id, "kind": job.kind, "args": job.args, "class": job.class}),
             crashes: 0,
         })
         .collect();
@@ -55,9 +56,9 @@ pub async fn close(conn: &mut PgConnection, ids: &[JobId]) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Is there a live job of this kind for what `key` (its ordering key) names?
-pub async fn is_live(conn: &mut PgConnection, kind: &str, key: &str) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM jobs WHERE kind = $1 AND ordering_key = $2) AS "live!""#, kind, key)
+/// Is there a live job of this kind for what one of `keys` (its ordering key) names?
+pub async fn is_live(conn: &mut PgConnection, kind: &str, keys: &[String]) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM jobs WHERE kind = $1 AND ordering_key = ANY($2)) AS "live!""#, kind, keys)
         .fetch_one(conn)
         .await?)
 }

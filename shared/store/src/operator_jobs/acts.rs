@@ -94,13 +94,19 @@ pub(crate) async fn retry_some(
           FROM chosen ORDER BY id
           -- The same work may be queued at this moment.
           ON CONFLICT (kind, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
-          RETURNING id),
+          RETURNING id, kind, tenant_id, idempotency_key, args),
         removed AS (DELETE FROM jobs_dead d USING queued q WHERE d.id = q.id),
-        -- Their messages wait again, and are not written once more by people who think that they failed.
+        -- Their messages wait again, and are not written once more by people who think that they failed. By primary key, whatever statistics say of
+        -- how many have failed; and held also if they have not yet, so that a closing that comes now finds the job.
+        held AS MATERIALIZED (
+          SELECT m.* FROM (
+            SELECT tenant_id, CASE WHEN kind = 'send_outbound' AND args ->> 'message_id' = idempotency_key THEN idempotency_key::uuid END AS id FROM queued
+            ORDER BY 1, 2) w
+          CROSS JOIN LATERAL (
+            SELECT x.tenant_id, x.id, x.status, x.external_id FROM chat_messages x WHERE x.tenant_id = w.tenant_id AND x.id = w.id FOR UPDATE) m),
         waiting AS (
-          UPDATE chat_messages m SET status = 'pending', errors = NULL
-          FROM (SELECT c.tenant_id, CASE WHEN c.kind = 'send_outbound' THEN c.idempotency_key::uuid END AS id FROM chosen c JOIN queued q ON q.id = c.id) w
-          WHERE m.tenant_id = w.tenant_id AND m.id = w.id AND m.status = 'failed' AND m.external_id IS NULL
+          UPDATE chat_messages m SET status = 'pending', errors = NULL FROM held h
+          WHERE m.tenant_id = h.tenant_id AND m.id = h.id AND h.status = 'failed' AND h.external_id IS NULL
           RETURNING m.tenant_id, m.id, m.status),
         told AS (
           INSERT INTO realtime_events (tenant_id, events)
@@ -154,10 +160,10 @@ pub(crate) async fn discard_some(
           SELECT (ledger_now() AT TIME ZONE 'utc')::date, id, kind, queue, tenant_id, 'discarded', attempt, crashes, trace, args, errors,
                  created_at, ledger_now()
           FROM removed),
+        over AS MATERIALIZED (
+          SELECT tenant_id, CASE WHEN kind = 'import_contacts' AND args ->> 'import_id' = idempotency_key THEN idempotency_key::uuid END AS id FROM removed),
         forgotten AS (
-          UPDATE contact_imports i SET file = NULL
-          FROM (SELECT tenant_id, CASE WHEN kind = 'import_contacts' THEN idempotency_key::uuid END AS id FROM removed) r
-          WHERE i.tenant_id = r.tenant_id AND i.id = r.id AND i.status = 'failed')
+          UPDATE contact_imports i SET file = NULL FROM over o WHERE i.tenant_id = o.tenant_id AND i.id = o.id AND i.status = 'failed')
         SELECT (SELECT count(*) FROM picked) AS "examined!", (SELECT count(*) FROM removed) AS "affected!",
                (SELECT id FROM picked ORDER BY id DESC LIMIT 1) AS last
         "#,
@@ -185,6 +191,8 @@ pub async fn cancel(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Opt
           SELECT id, state FROM jobs
           WHERE ($1::uuid[] IS NULL OR id = ANY($1)) AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR queue = $3)
             AND ($4::int4 IS NULL OR tenant_id = $4) AND ($5::uuid IS NULL OR id > $5)
+            -- What closes what was cancelled is cancelled only by those who mean it.
+            AND (kind <> $7 OR $1::uuid[] IS NOT NULL OR $2::text IS NOT NULL)
           ORDER BY id LIMIT $6 FOR UPDATE),
         asked AS (UPDATE jobs j SET cancel_requested = true WHERE j.id = ANY(ARRAY(SELECT id FROM picked WHERE state = 'running')) RETURNING j.id),
         removed AS (DELETE FROM jobs j WHERE j.id = ANY(ARRAY(SELECT id FROM picked WHERE state = 'queued')) RETURNING j.*),
@@ -207,7 +215,8 @@ pub async fn cancel(pool: &PgPool, actor: &Actor, filter: &JobFilter, after: Opt
         filter.queue.as_deref(),
         filter.tenant(),
         after.map(|id| id.0),
-        limit
+        limit,
+        unfinished::CLOSE_UNFINISHED
     )
     .fetch_one(&mut *tx)
     .await?;

@@ -1,7 +1,7 @@
 //! Jobs as an operator lists them, and one in full.
 
 use super::JobFilter;
-use crate::StoreError;
+use crate::{StoreError, ledger::unfinished::CLOSE_UNFINISHED};
 use chrono::{DateTime, Utc};
 use domain::JobId;
 use serde_json::Value;
@@ -131,18 +131,19 @@ pub async fn count_dead(pool: &PgPool, filter: &JobFilter) -> Result<i64, StoreE
     .await?)
 }
 
-/// How many live jobs there are.
+/// How many live jobs there are that a cancelling with this filter means.
 pub async fn count_live(pool: &PgPool, filter: &JobFilter) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar!(
         r#"
         SELECT count(*) AS "count!" FROM jobs
         WHERE ($1::uuid[] IS NULL OR id = ANY($1)) AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR queue = $3)
-          AND ($4::int4 IS NULL OR tenant_id = $4)
+          AND ($4::int4 IS NULL OR tenant_id = $4) AND (kind <> $5 OR $1::uuid[] IS NOT NULL OR $2::text IS NOT NULL)
         "#,
         filter.uuids() as _,
         filter.kind.as_deref(),
         filter.queue.as_deref(),
-        filter.tenant()
+        filter.tenant(),
+        CLOSE_UNFINISHED
     )
     .fetch_one(pool)
     .await?)
