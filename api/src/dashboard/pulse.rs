@@ -97,7 +97,8 @@ async fn read(pool: &PgPool, known: Option<(Arc<Slow>, bool)>) -> Result<Snapsho
     let names: Vec<&str> = queue::ALL.iter().map(|queue| queue.name).collect();
     let mut tx = reading(pool).await?;
     let at = overview::now(&mut tx).await?;
-    let queues = overview::queues(&mut tx, &names).await?;
+    let mut queues = overview::queues(&mut tx, &names).await?;
+    overview::entered_lately(&mut tx, &mut queues).await?;
     let processes = processes::list(&mut tx).await?;
     let pauses = pauses::list(&mut tx).await?;
     let running = overview::running(&mut tx, RUNNING).await?;

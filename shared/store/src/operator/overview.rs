@@ -28,7 +28,7 @@ pub struct QueueNow {
     pub oldest_s: Option<f64>,
     pub running: i64,
     pub longest_running_s: Option<f64>,
-    /// Jobs that were enqueued in the last ten seconds.
+    /// Jobs that were enqueued in the last ten seconds: see [`entered_lately`].
     pub entered_10s: i64,
 }
 
@@ -37,7 +37,7 @@ pub async fn now(conn: &mut PgConnection) -> Result<DateTime<Utc>, StoreError> {
     Ok(sqlx::query_scalar!(r#"SELECT now() AS "now!""#).fetch_one(conn).await?)
 }
 
-/// How `queues` stand.
+/// How `queues` stand, but for what entered them.
 pub async fn queues(conn: &mut PgConnection, queues: &[&str]) -> Result<Vec<QueueNow>, StoreError> {
     let rows = sqlx::query!(
         r#"
@@ -93,6 +93,16 @@ pub async fn queues(conn: &mut PgConnection, queues: &[&str]) -> Result<Vec<Queu
     )
     .fetch_all(&mut *conn)
     .await?;
+    for queue in &mut all {
+        if let Some(row) = running.iter().find(|row| row.queue == queue.queue) {
+            (queue.running, queue.longest_running_s) = (row.n, row.longest);
+        }
+    }
+    Ok(all)
+}
+
+/// Completes how queues stand with what entered them in the last ten seconds: that costs more than all the rest when there is much.
+pub async fn entered_lately(conn: &mut PgConnection, queues: &mut [QueueNow]) -> Result<(), StoreError> {
     let entered = sqlx::query!(
         r#"
         SELECT queue AS "queue!", count(*) AS "n!" FROM (
@@ -102,15 +112,12 @@ pub async fn queues(conn: &mut PgConnection, queues: &[&str]) -> Result<Vec<Queu
         GROUP BY queue
         "#
     )
-    .fetch_all(&mut *conn)
+    .fetch_all(conn)
     .await?;
-    for queue in &mut all {
-        if let Some(row) = running.iter().find(|row| row.queue == queue.queue) {
-            (queue.running, queue.longest_running_s) = (row.n, row.longest);
-        }
+    for queue in queues {
         queue.entered_10s = entered.iter().find(|row| row.queue == queue.queue).map_or(0, |row| row.n);
     }
-    Ok(all)
+    Ok(())
 }
 
 /// A tenant that waits, in one queue.
