@@ -1,6 +1,7 @@
 //! Figures as people read them.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 /// Seconds: `0.4 ms`, `12 ms`, `3.2 s`, `5 min`, `3 h`, `9 d`.
 pub(super) fn seconds(seconds: f64) -> String {
@@ -37,6 +38,24 @@ pub(super) fn count(n: i64) -> String {
 pub(super) fn many(n: impl TryInto<i64>, one: &str, others: &str) -> String {
     let n: i64 = n.try_into().unwrap_or(i64::MAX);
     format!("{} {}", count(n), if n == 1 { one } else { others })
+}
+
+/// Why a message was not sent, as it is stored, in the shape in which Meta reports errors: `Message undeliverable (131026): in detail`.
+pub(super) fn refusals(errors: Option<&Value>) -> String {
+    let one = |error: &Value| {
+        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let code = error["code"].as_i64().map(|code| format!("({code})"));
+        let head: Vec<String> = text(&error["title"]).into_iter().chain(code).collect();
+        let detail =
+            error.pointer("/error_data/details").and_then(text).or_else(|| text(&error["message"])).filter(|detail| !head.contains(detail));
+        let parts: Vec<String> = Some(head.join(" ")).filter(|head| !head.is_empty()).into_iter().chain(detail).collect();
+        parts.join(": ")
+    };
+    match errors {
+        Some(Value::Array(errors)) if errors.iter().all(Value::is_object) => errors.iter().map(one).collect::<Vec<_>>().join("; "),
+        Some(other) => other.to_string(),
+        None => "no reason was kept".to_owned(),
+    }
 }
 
 /// So many each second.
@@ -82,6 +101,18 @@ pub(super) fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn refusals_are_sentences() {
+        let told = json!([{"code": 131_026, "title": "Message undeliverable", "message": "Message undeliverable", "error_data": {"details": "in detail"}},
+            {"code": null, "title": "It was not sent", "message": null}]);
+        assert_eq!(refusals(Some(&told)), "Message undeliverable (131026): in detail; It was not sent");
+        let said_twice = json!([{"title": "Message undeliverable", "message": "Message undeliverable"}]);
+        assert_eq!(refusals(Some(&said_twice)), "Message undeliverable");
+        assert_eq!(refusals(Some(&json!("odd"))), "\"odd\"");
+        assert_eq!(refusals(None), "no reason was kept");
+    }
 
     #[test]
     fn figures_are_short_at_every_size() {

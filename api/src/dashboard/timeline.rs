@@ -156,14 +156,12 @@ async fn sent(conn: &mut PgConnection, message: &JourneyMessage) -> Result<Vec<S
     if !found && ["pending", "sending"].contains(&message.status.as_str()) {
         steps.push(Step::new(None, "Sent", "no job is there to send it").wrong("missing: it waits, and nothing will send it"));
     }
-    let errors = message.errors.as_ref().map(Value::to_string).unwrap_or_default();
+    let why = format::cut(&format::refusals(message.errors.as_ref()), 400);
     let step = match message.status.as_str() {
         "pending" => Step::new(None, "Provider took it", "not yet").wrong(if live { "it waits to be sent" } else { "it is not sent" }),
         "sending" => Step::new(None, "Provider took it", "being asked now, or the answer was lost"),
-        "failed" => Step::new(None, "Provider took it", "no").wrong(format!("failed: {}", format::cut(&errors, 400))),
-        "unknown" => {
-            Step::new(None, "Provider took it", "nobody knows").wrong(format!("the answer was lost: {}", format::cut(&errors, 400)))
-        }
+        "failed" => Step::new(None, "Provider took it", "no").wrong(format!("failed: {why}")),
+        "unknown" => Step::new(None, "Provider took it", "nobody knows").wrong(format!("unknown: {why}")),
         status => {
             let id = message.external_id.as_deref().unwrap_or_default();
             Step::new(None, format!("Provider says: {status}"), format!("as {id}"))
