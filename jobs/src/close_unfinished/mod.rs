@@ -4,11 +4,11 @@
 //! Only what still waits is touched, and nothing for which the job was put back meanwhile: done twice, or late, it does no more.
 
 use crate::{
-    Done, Job, JobContext, JobError, Policy, import_contacts::ImportContacts, ingest_document::IngestDocument, queue,
-    run_auto_reply::RunAutoReply, send_outbound::SendOutbound,
+    Done, Job, JobContext, JobError, Policy, import_contacts::ImportContacts, ingest_document::IngestDocument,
+    run_auto_reply::RunAutoReply, send_outbound::SendOutbound, thinking::MOST_MESSAGES,
 };
 use chrono::TimeDelta;
-use domain::{Change, ConversationId, JobId};
+use domain::{Change, JobId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
@@ -19,9 +19,6 @@ use store::{
     ledger::unfinished,
     sending,
 };
-
-/// Messages of a conversation among which one that waits for an answer is looked for.
-const MOST_MESSAGES: i64 = 20;
 
 /// The job that is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +33,7 @@ pub struct CloseUnfinished {
 impl Job for CloseUnfinished {
     const KIND: &'static str = unfinished::CLOSE_UNFINISHED;
     const POLICY: Policy = Policy {
-        queue: queue::CHORES.name,
+        queue: unfinished::CLOSE_UNFINISHED_QUEUE,
         max_attempts: unfinished::CLOSE_UNFINISHED_ATTEMPTS,
         backoff: Duration::from_secs(1),
         max_backoff: Duration::from_mins(5),
@@ -88,7 +85,7 @@ async fn call_a_person(conn: &mut PgConnection, ctx: &JobContext, job: &RunAutoR
     }
     let conversation = waiting.conversation;
     // The next job answers all that waits, and without an agent nobody was to.
-    let keys = [job.conversation_id, conversation].map(|id: ConversationId| id.to_string());
+    let keys = [job.conversation_id, conversation].map(|id| id.to_string());
     if unfinished::is_live(conn, RunAutoReply::KIND, &keys).await? || answering::find(conn, tenant).await?.is_none() {
         return Ok(());
     }
