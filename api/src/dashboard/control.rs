@@ -22,9 +22,6 @@ use store::{
     operator_jobs::Actor,
 };
 
-/// So many processes are listed at most: with as many, one that is not among them may be there all the same.
-const LISTED: usize = 500;
-
 /// Pauses `what`. False: it was paused.
 pub(super) async fn pause(app: &App, actor: &Actor, what: &str) -> Result<bool, ApiError> {
     kinds::pausable(what).map_err(|problem| ApiError::invalid_field("what", problem))?;
@@ -45,7 +42,8 @@ pub(super) async fn pause(app: &App, actor: &Actor, what: &str) -> Result<bool, 
 async fn must_be_heard_of(app: &App, name: &str) -> Result<(), ApiError> {
     let processes = processes::list(&mut *reading(&app.operator).await?).await?;
     let known = workers(&processes);
-    if known.contains_key(name) || processes.len() >= LISTED {
+    // Of more than are listed, one that is not may be there all the same.
+    if known.contains_key(name) || i64::try_from(processes.len()).is_ok_and(|listed| listed >= processes::MOST) {
         return Ok(());
     }
     let names = known.into_keys().collect::<Vec<_>>().join(", ");

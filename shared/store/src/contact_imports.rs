@@ -180,7 +180,7 @@ pub async fn fail(conn: &mut PgConnection, tenant: TenantId, id: ContactImportId
 /// Its job was given up, so that nobody goes on with it, unless it was put back since. The file is kept as long as the job may be.
 pub async fn close(conn: &mut PgConnection, tenant: TenantId, id: ContactImportId, why: &str, job: JobId) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE contact_imports SET status = 'failed', error = 'It was not finished: ' || $3, finished_at = now(), 
+        "UPDATE contact_imports SET status = 'failed', error = 'It was not finished: ' || $3, finished_at = now(),
                 file = CASE WHEN EXISTS (SELECT FROM jobs_dead WHERE id = $4) THEN file END
          WHERE tenant_id = $1 AND id = $2 AND status IN ('pending', 'running')
            AND NOT EXISTS (SELECT FROM jobs WHERE kind = 'import_contacts' AND idempotency_key = $2::text)",

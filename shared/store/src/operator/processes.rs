@@ -66,7 +66,10 @@ pub async fn gone(pool: &PgPool, id: Uuid) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Those that were heard of in the last hour, workers first.
+/// So many processes are listed at most.
+pub const MOST: i64 = 500;
+
+/// Those that were heard of in the last hour, workers first; at most [`MOST`].
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Process>, StoreError> {
     let rows = sqlx::query!(
         r#"
@@ -75,8 +78,9 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Process>, StoreError> {
                (SELECT count(*) FROM jobs j WHERE j.state = 'running' AND j.locked_by = p.worker_id) AS "running!",
                EXISTS (SELECT FROM job_pauses h WHERE h.what = 'worker:' || split_part(p.name, ':', 1)) AS "draining!"
         FROM processes p LEFT JOIN job_workers w ON w.id = p.worker_id
-        WHERE p.beat_at > now() - interval '1 hour' ORDER BY p.role DESC, p.name LIMIT 500
-        "#
+        WHERE p.beat_at > now() - interval '1 hour' ORDER BY p.role DESC, p.name LIMIT $1
+        "#,
+        MOST
     )
     .fetch_all(conn)
     .await?;
