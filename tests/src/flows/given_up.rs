@@ -150,6 +150,20 @@ async fn a_worker_holds_only_its_own_job() {
 }
 
 #[tokio::test]
+async fn a_cancelled_job_whose_claim_was_never_answered_ends() {
+    let app = App::start().await;
+    until("a worker is there", async || app.db.count("SELECT count(*) FROM job_workers").await == 1).await;
+    app.db
+        .run(
+            "INSERT INTO jobs (id, kind, queue, tenant_id, max_attempts, args, state, locked_by, attempt, cancel_requested)
+             SELECT gen_random_uuid(), 'probe', 'probes', 1, 5, '{}', 'running', id, 1, true FROM job_workers",
+        )
+        .await;
+    app.drain().await;
+    assert_eq!(app.db.texts("SELECT state FROM jobs_done").await, ["cancelled"]);
+}
+
+#[tokio::test]
 async fn cancelling_twice_does_not_cancel_what_closes_the_rest() {
     let desk = Box::pin(Desk::open()).await;
     assert!(desk.app.switchboard(&["jobs", "pause", "chores"], &[], "").status.success());
